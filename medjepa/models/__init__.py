@@ -1,0 +1,1 @@
+"""Encoders, predictors and the models that compose them with the objectives."""

@@ -1,0 +1,1 @@
+"""Training: the loop, its schedule, and the losses under the names users know."""
