@@ -1,0 +1,1 @@
+"""The command line: each verb parses, builds, calls the library, and prints."""

@@ -1,0 +1,97 @@
+"""The command `medjepa`: finds the verb, imports only that, and turns errors into exit codes.
+
+Exit codes: 0 done; 1 some files failed, the rest is done; 2 nothing done, the message says what to
+change; 130 stopped by the user.
+"""
+
+import difflib
+import importlib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from medjepa import __version__
+from medjepa.errors import MedJEPAError
+
+
+class Verb(NamedTuple):
+    """Where a verb lives (`module:function`) and what it does, in one line."""
+
+    target: str
+    summary: str
+
+
+VERBS = {
+    "demo": Verb("medjepa.cli.demo:run", "the whole job on built-in synthetic images"),
+    "prepare": Verb("medjepa.cli.prepare:run", "decode a folder of images once into a store"),
+    "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
+    "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
+    "doctor": Verb("medjepa.cli.doctor:run", "what this machine has: device, memory, decoders"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"medjepa {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in VERBS:
+        near = difflib.get_close_matches(name, VERBS, n=1)
+        hint = f"; did you mean `medjepa {near[0]}`?" if near else ""
+        return fail(f"unknown verb {name!r}{hint}\nThe verbs: {', '.join(VERBS)}")
+    try:
+        status = load(name)(rest)
+        # Output that went to a closed pipe shows up here at the latest, not in interpreter exit.
+        sys.stdout.flush()
+    except MedJEPAError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        again = shlex.join(["medjepa", *arguments])
+        print(f"\nmedjepa: stopped. To go on: {with_resume(name, again)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # `medjepa ... | head`: the reader has gone. Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def load(name: str) -> Callable[[list[str]], int]:
+    """Import a verb's module and return its function."""
+    module, function = VERBS[name].target.split(":")
+    run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
+    return run
+
+
+def with_resume(name: str, command: str) -> str:
+    """Return the command that goes on where `command` was stopped."""
+    if name == "pretrain" and "resume=" not in command:
+        return f"{command} resume=true"
+    return command
+
+
+def fail(message: str) -> int:
+    """Print one message for the user; returns the exit status."""
+    print(f"medjepa: {message}", file=sys.stderr)
+    return 2
+
+
+def usage() -> str:
+    """Return the text of `medjepa --help`."""
+    verbs = "\n".join(f"  {name:<10} {verb.summary}" for name, verb in VERBS.items())
+    return f"""\
+medjepa {__version__}: pre-train an encoder on medical images, and see whether it was worth it
+
+usage: medjepa VERB [file.yaml] [key=value ...]
+
+{verbs}
+
+`medjepa VERB --help` lists a verb's keys. Research software: not a medical device.
+"""
