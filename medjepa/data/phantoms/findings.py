@@ -1,0 +1,152 @@
+"""Four findings with a local sign: what is drawn into a chest, and where."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medjepa.data.phantoms.anatomy import Anatomy, cage_width, diaphragm
+from medjepa.data.phantoms.body import Frame
+from medjepa.data.phantoms.texture import FloatArray, bump, edge, lattice, noise, ridges
+
+CLASSES = ("consolidation", "interstitial", "mass", "pneumothorax")
+"""The findings, in the order of their class index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in the lungs: 0..1 across (midline to wall) and down (apex to diaphragm)."""
+
+    left: bool
+    across: float
+    down: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One finding as one image shows it; lengths in half widths of the image."""
+
+    name: str
+    x: float
+    y: float
+    left: bool
+    size: float
+    contrast: float
+    stretch: float
+    angle: float
+    texture: FloatArray
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a finding does to an image; all arrays (H, W).
+
+    Attributes:
+        attenuation: added to the chest.
+        hidden: 0..1, how much of the lung markings is gone.
+        mask: True where the finding is.
+    """
+
+    attenuation: FloatArray
+    hidden: FloatArray
+    mask: "np.ndarray"
+
+
+def draw_place(rng: np.random.Generator) -> Place:
+    """Draw where a patient's finding sits."""
+    return Place(
+        left=bool(rng.random() < 0.5), across=rng.uniform(0.3, 0.8), down=rng.uniform(0.22, 0.82)
+    )
+
+
+def draw_finding(
+    rng: np.random.Generator, name: str, place: Place, anatomy: Anatomy, breath: float
+) -> Finding:
+    """Draw how one image shows the finding: it moves, grows and fades between examinations."""
+    across = float(np.clip(place.across + rng.normal(0, 0.08), 0.25, 0.85))
+    down = float(np.clip(place.down + rng.normal(0, 0.08), 0.18, 0.85))
+    aside = across * anatomy.lung_width
+    floor = float(diaphragm(anatomy, aside, place.left, breath))
+    y = anatomy.apex + down * (floor - anatomy.apex)
+    x = across * float(cage_width(anatomy, y)) * (1 if place.left else -1)
+    low, high = {
+        "consolidation": (0.15, 0.30),
+        "interstitial": (0.22, 0.38),
+        "mass": (0.10, 0.20),
+        "pneumothorax": (0.13, 0.26),
+    }[name]
+    return Finding(
+        name=name, x=x, y=y, left=place.left,
+        size=rng.uniform(low, high),
+        contrast=rng.uniform(0.65, 1.25),
+        stretch=rng.uniform(0.75, 1.3),
+        angle=rng.uniform(0, np.pi),
+        texture=lattice(rng, 32),
+    )  # fmt: skip
+
+
+def sign(finding: Finding, at: Frame) -> Sign:
+    """Draw the finding into the pixels of one image."""
+    return _SIGNS[finding.name](finding, at)
+
+
+def _polar(finding: Finding, at: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Distance from the finding's centre in units of its size (stretched), and the two offsets."""
+    across, down = at.x - finding.x, at.y - finding.y
+    cos, sin = np.cos(finding.angle), np.sin(finding.angle)
+    along = (across * cos + down * sin) * (finding.stretch / finding.size)
+    short = (down * cos - across * sin) / (finding.stretch * finding.size)
+    return np.sqrt(along * along + short * short), across, down
+
+
+def _consolidation(finding: Finding, at: Frame) -> Sign:
+    """A fluffy opacity without a border, with dark air-filled bronchi in it."""
+    distance, across, down = _polar(finding, at)
+    ragged = distance + 0.28 * noise(finding.texture, 7 * across, 7 * down)
+    weight = edge(1 - ragged, 0.16) * np.clip(1.6 * at.lung, 0, 1)
+    fluff = 1 + 0.22 * noise(finding.texture, 14 * across + 9, 14 * down)
+    bronchi = ridges(finding.texture, 6 * across + 3, 9 * down + 5, 0.12) * edge(
+        0.9 - distance, 0.1
+    )
+    opacity = 0.24 * finding.contrast * weight * (fluff - 0.45 * bronchi)
+    return Sign(opacity, 0.85 * weight, weight > 0.4)
+
+
+def _mass(finding: Finding, at: Frame) -> Sign:
+    """A round opacity with a sharp border: the chord through a slightly lobed ball."""
+    distance, across, down = _polar(finding, at)
+    lobed = distance * (1 + 0.06 * noise(finding.texture, 9 * across, 9 * down))
+    chord = np.sqrt(np.clip(1 - lobed * lobed, 0, 1))
+    inside = edge(1 - lobed, 0.03)
+    opacity = 0.30 * finding.contrast * (0.35 * inside + 0.65 * chord)
+    return Sign(opacity * np.clip(2 * at.lung, 0.3, 1), 0.3 * inside, inside > 0.5)
+
+
+def _interstitial(finding: Finding, at: Frame) -> Sign:
+    """A patch of net-like lines with dark meshes: no brighter on the whole than healthy lung."""
+    distance, across, down = _polar(finding, at)
+    weight = edge(1 - distance - 0.2 * noise(finding.texture, 5 * across, 5 * down), 0.10)
+    weight = weight * np.clip(1.6 * at.lung, 0, 1)
+    net = ridges(finding.texture, 11 * across, 11 * down, 0.30)
+    net = np.maximum(net, ridges(finding.texture, 11 * across + 13, 11 * down + 7, 0.30))
+    opacity = 0.20 * finding.contrast * weight * (net - 0.45)
+    return Sign(opacity, 0.5 * weight, weight > 0.4)
+
+
+def _pneumothorax(finding: Finding, at: Frame) -> Sign:
+    """Air between wall and lung: a dark rim without markings, ended by the thin pleural line."""
+    side = at.left if finding.left else 1 - at.left
+    extent = 0.38 * finding.stretch
+    rim = finding.size * bump(at.y, finding.y - 0.15, extent)
+    rim = rim * (1 + 0.12 * noise(finding.texture, 3 * at.x, 3 * at.y)) - 0.035
+    weight = edge(rim - at.wall, 0.010) * np.clip(1.6 * at.lung, 0, 1) * side
+    line = bump(at.wall - rim, 0.0, 0.012) * edge(rim - 0.02, 0.01) * at.lung * side
+    opacity = finding.contrast * (0.16 * line - 0.11 * weight)
+    return Sign(opacity, weight, weight > 0.4)
+
+
+_SIGNS = {
+    "consolidation": _consolidation,
+    "interstitial": _interstitial,
+    "mass": _mass,
+    "pneumothorax": _pneumothorax,
+}
