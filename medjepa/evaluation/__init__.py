@@ -1,0 +1,1 @@
+"""Frozen features under one strict protocol, and a verdict: did pre-training help on this data?"""

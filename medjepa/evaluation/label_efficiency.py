@@ -1,0 +1,84 @@
+"""How good each kind of features is when only a few patients are labelled."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from medjepa.evaluation.folds import draw_labels
+from medjepa.evaluation.metrics import Integers, metric
+from medjepa.evaluation.probes import C_GRID, LogisticProbe
+from medjepa.evaluation.protocol import Features, Task, score_test_images, split_folds
+from medjepa.evaluation.results import LabelPoint
+
+COARSE_GRID = tuple(10.0**power for power in range(-6, 6))
+"""Whole decades of C: the curve has dozens of fits for each one of the table."""
+
+FRACTIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+def label_efficiency(
+    methods: Sequence[Features],
+    task: Task,
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    num_draws: int = 5,
+    seed: int = 0,
+    advance: Callable[[int], object] | None = None,
+) -> tuple[LabelPoint, ...]:
+    """Linear probe on growing shares of the labelled patients, several draws each.
+
+    Within a draw the smaller shares are parts of the larger ones, and every method sees the same
+    draws. C is chosen inside the drawn patients, among whole decades. All patients are one draw.
+
+    Args:
+        methods: kinds of features.
+        task: labels and split; draws come from its training images.
+        fractions: shares of the patients of each class, at least one patient a class.
+        num_draws: repetitions.
+        seed: of the draws.
+        advance: called with 1 after each fit.
+    """
+    values: dict[tuple[str, float], list[tuple[int, float, float]]] = {
+        (method.key, fraction): [] for method in methods for fraction in fractions
+    }
+    for fraction in fractions:
+        for draw in range(num_draws if fraction < 1 else 1):
+            chosen = draw_labels(
+                task.target[task.train],
+                task.train_groups,
+                fraction,
+                rng=np.random.default_rng((seed, draw)),
+            )
+            for method in methods:
+                # With all labels it is the table's number, so it is found the table's way.
+                grid = C_GRID if fraction == 1 else COARSE_GRID
+                auc, accuracy = _fit_and_score(method, task, chosen, grid)
+                values[method.key, fraction].append((len(chosen), auc, accuracy))
+                if advance is not None:
+                    advance(1)
+    return tuple(
+        LabelPoint(
+            method=key,
+            fraction=fraction,
+            num_labeled=tuple(row[0] for row in rows),
+            auc=tuple(row[1] for row in rows),
+            balanced_accuracy=tuple(row[2] for row in rows),
+        )
+        for (key, fraction), rows in values.items()
+    )
+
+
+def _fit_and_score(
+    method: Features, task: Task, chosen: Integers, grid: Sequence[float]
+) -> tuple[float, float]:
+    """Test AUC and balanced accuracy after learning from `chosen` (into the training images)."""
+    rows, folds = task.train[chosen], split_folds(task, chosen)
+    labels = task.target[task.test]
+    auc, accuracy = [], []
+    for array in method.arrays:
+        probe = LogisticProbe(c_grid=grid, patience=len(grid) // 5)
+        probe.fit(array[rows], task.target[rows], folds=folds)
+        scores = score_test_images(probe, array, task)
+        auc.append(metric("auc", labels, scores)[0])
+        accuracy.append(metric("balanced_accuracy", labels, scores)[0])
+    return float(np.mean(auc)), float(np.mean(accuracy))

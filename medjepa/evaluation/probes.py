@@ -1,0 +1,241 @@
+"""Classifiers on frozen features, in scikit-learn's manners: settings first, `fit` returns self.
+
+Protocols: DINOv2 `dinov2/eval/log_regression.py` and `knn.py` (logistic regression over 45 values
+of C, cosine neighbours weighted by softmax of similarity / 0.07) and SimpleShot (Wang et al. 2019).
+Labels may be anything that can be sorted; the columns of every score follow `classes_`.
+"""
+
+import warnings
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from medjepa.evaluation.folds import Fold, validation_folds
+from medjepa.evaluation.metrics import Floats
+
+C_GRID: tuple[float, ...] = tuple(float(c) for c in 10 ** np.linspace(-6, 5, 45))
+"""Inverse regularisation strengths of the sweep, strong to weak."""
+
+Labels = NDArray[Any]
+
+
+class Probe(Protocol):
+    """What every probe can do."""
+
+    classes_: Labels
+
+    def fit(self, x: Floats, y: Labels) -> "Probe":
+        """Learn from features (N, D) and labels (N,)."""
+
+    def predict_proba(self, x: Floats) -> Floats:
+        """Scores (N, C) that sum to one, columns as in `classes_`."""
+
+
+class LogisticProbe:
+    """L2-regularised multinomial logistic regression on standardised features.
+
+    C is chosen by the log-loss on patients of the training set that the fit has not seen (log-loss,
+    because the AUC is flat over many values of C and blind to probabilities that always name the
+    majority). The sweep goes from strong to weak regularisation, each fit starting from the last,
+    and stops after `patience` values without improvement. Then all of the training set is refitted.
+
+    Attributes:
+        classes_: (C,) sorted labels.
+        c_: the chosen value; `default_c` where the set is too small to hold patients out.
+        chosen_by_: how, in words for the report.
+        converged_: whether the last fit reached its tolerance.
+    """
+
+    def __init__(
+        self,
+        *,
+        c_grid: Sequence[float] = C_GRID,
+        default_c: float = 1.0,
+        patience: int = 9,
+        max_iter: int = 1000,
+        tolerance: float = 1e-6,
+        seed: int = 0,
+    ) -> None:
+        self.c_grid = c_grid
+        self.default_c = default_c
+        self.patience = patience
+        self.max_iter = max_iter
+        self.tolerance = tolerance
+        self.seed = seed
+
+    def fit(
+        self,
+        x: Floats,
+        y: Labels,
+        groups: Sequence[Hashable] | None = None,
+        *,
+        folds: Sequence[Fold] | None = None,
+    ) -> "LogisticProbe":
+        """Learn from features (N, D), labels (N,) and, where known, patients (N,).
+
+        Args:
+            x: (N, D) features.
+            y: (N,) labels.
+            groups: (N,) patients; held out whole.
+            folds: (fit, validate) indices to choose C on; None draws them by `validation_folds`.
+        """
+        self.classes_, target = np.unique(y, return_inverse=True)
+        self.c_, self.chosen_by_, self.converged_ = self.default_c, "only one class", True
+        if len(self.classes_) < 2:
+            return self
+        if folds is None:
+            folds = validation_folds(target, groups, seed=self.seed)
+        if folds:
+            self.c_ = self._choose(x, target, folds)
+            share = "a held-out fifth" if len(folds) == 1 else f"{len(folds)}-fold cross-validation"
+            self.chosen_by_ = f"log-loss on {share} of the training patients"
+        else:
+            self.chosen_by_ = f"fixed at {self.default_c:g}: too few patients to hold some out"
+        self.scaler_ = _Standardiser().fit(x)
+        self.model_ = self._regression(self.c_, self.tolerance)
+        _fit_quietly(self.model_, self.scaler_.transform(x), target)
+        self.converged_ = bool(self.model_.n_iter_.max() < self.max_iter)
+        return self
+
+    def predict_proba(self, x: Floats) -> Floats:
+        """Class probabilities (N, C)."""
+        if len(self.classes_) < 2:
+            return np.ones((len(x), 1))
+        return np.asarray(self.model_.predict_proba(self.scaler_.transform(x)))
+
+    def predict(self, x: Floats) -> Labels:
+        """The likeliest label of each row, (N,)."""
+        return np.asarray(self.classes_[self.predict_proba(x).argmax(1)])
+
+    def _choose(self, x: Floats, target: Labels, folds: Sequence[Fold]) -> float:
+        paths = [_Path(self._regression(self.c_grid[0], 1e-4), x, target, fold) for fold in folds]
+        best, best_c, since = np.inf, self.c_grid[0], 0
+        for c in self.c_grid:
+            loss = sum(path.loss(c) for path in paths) / sum(path.num_held_out for path in paths)
+            # Smaller C wins a tie: with equal evidence the stronger prior is the safer one.
+            if loss < best - 1e-9:
+                best, best_c, since = loss, c, 0
+            else:
+                since += 1
+                if since >= self.patience:
+                    break
+        return best_c
+
+    def _regression(self, c: float, tolerance: float) -> LogisticRegression:
+        return LogisticRegression(
+            C=c, solver="lbfgs", max_iter=self.max_iter, tol=tolerance, warm_start=True
+        )
+
+
+class _Path:
+    """One fold's sequence of fits from strong to weak regularisation."""
+
+    def __init__(self, model: LogisticRegression, x: Floats, target: Labels, fold: Fold) -> None:
+        fit, held_out = fold
+        scaler = _Standardiser().fit(x[fit])
+        self.model, self.x, self.target = model, scaler.transform(x[fit]), target[fit]
+        self.held_out_x, self.held_out_target = scaler.transform(x[held_out]), target[held_out]
+        self.num_held_out = len(held_out)
+
+    def loss(self, c: float) -> float:
+        """Summed log-loss of the held-out images after fitting with C = `c`."""
+        _fit_quietly(self.model.set_params(C=c), self.x, self.target)
+        chance = self.model.predict_proba(self.held_out_x)
+        column = np.searchsorted(self.model.classes_, self.held_out_target)
+        return float(-np.log(np.maximum(chance[np.arange(len(chance)), column], 1e-20)).sum())
+
+
+class CosineKNN:
+    """Votes of the k nearest training images, weighted by exp(cosine / temperature)."""
+
+    def __init__(self, *, k: int = 20, temperature: float = 0.07) -> None:
+        self.k = k
+        self.temperature = temperature
+
+    def fit(self, x: Floats, y: Labels) -> "CosineKNN":
+        """Keep features (N, D) and labels (N,)."""
+        self.classes_, self.target_ = np.unique(y, return_inverse=True)
+        self.features_ = unit_rows(x)
+        return self
+
+    def predict_proba(self, x: Floats) -> Floats:
+        """Shares of the vote (N, C)."""
+        k = min(self.k, len(self.features_))
+        scores = np.zeros((len(x), len(self.classes_)))
+        # A block of rows at a time: the similarity matrix of a large set does not fit in memory.
+        for start in range(0, len(x), 1024):
+            similarity = unit_rows(x[start : start + 1024]) @ self.features_.T
+            nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+            closeness = np.take_along_axis(similarity, nearest, axis=1)
+            vote = np.exp((closeness - closeness.max(1, keepdims=True)) / self.temperature)
+            for column in range(len(self.classes_)):
+                chosen = self.target_[nearest] == column
+                scores[start : start + 1024, column] = (vote * chosen).sum(1)
+        return np.asarray(scores / scores.sum(1, keepdims=True))
+
+    def predict(self, x: Floats) -> Labels:
+        """The label with most votes, (N,)."""
+        return np.asarray(self.classes_[self.predict_proba(x).argmax(1)])
+
+
+class NearestCentroid:
+    """SimpleShot: centre by the training mean, scale to unit length, take the nearest mean."""
+
+    def fit(self, x: Floats, y: Labels) -> "NearestCentroid":
+        """Average the features (N, D) of each label (N,)."""
+        self.classes_, target = np.unique(y, return_inverse=True)
+        self.mean_ = x.mean(0)
+        centred = unit_rows(x - self.mean_)
+        self.centroids_ = np.stack(
+            [centred[target == column].mean(0) for column in range(len(self.classes_))]
+        )
+        return self
+
+    def predict_proba(self, x: Floats) -> Floats:
+        """Softmax of minus the squared distances (N, C): an order, not calibrated chances."""
+        centred = unit_rows(x - self.mean_)
+        distance = ((centred[:, None] - self.centroids_[None]) ** 2).sum(-1)
+        score = np.exp(distance.min(1, keepdims=True) - distance)
+        return np.asarray(score / score.sum(1, keepdims=True))
+
+    def predict(self, x: Floats) -> Labels:
+        """The label of the nearest centroid, (N,)."""
+        return np.asarray(self.classes_[self.predict_proba(x).argmax(1)])
+
+
+class _Standardiser:
+    """Standardise by the training rows; a constant feature stays at zero.
+
+    Where features far outnumber rows, the rows are expressed in an orthonormal basis of their own
+    span. That changes no L2-regularised fit (the best weights lie in the span) and is much faster.
+    """
+
+    def fit(self, x: Floats) -> "_Standardiser":
+        self.mean_, spread = x.mean(0), x.std(0)
+        self.scale_ = np.where(spread > 1e-12 * np.abs(x).max(initial=1.0), spread, 1.0)
+        self.basis_: Floats | None = None
+        if x.shape[1] > 2 * len(x):
+            self.basis_ = np.asarray(np.linalg.qr(((x - self.mean_) / self.scale_).T)[0])
+        return self
+
+    def transform(self, x: Floats) -> Floats:
+        standard = (x - self.mean_) / self.scale_
+        return np.asarray(standard if self.basis_ is None else standard @ self.basis_)
+
+
+def unit_rows(x: Floats) -> Floats:
+    """Scale rows of (N, D) to unit length; a row of zeros stays."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.asarray(x / np.where(length > 0, length, 1.0))
+
+
+def _fit_quietly(model: LogisticRegression, x: Floats, target: Labels) -> None:
+    # Weak regularisation of separable classes has its minimum at infinity; whether the *chosen* fit
+    # converged is reported, the others need not.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x, target)

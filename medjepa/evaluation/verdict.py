@@ -1,0 +1,139 @@
+"""The first sentence of every report: helped, did not help, or cannot tell.
+
+The rule, fixed before any number is seen. Primary metric: macro AUC of the linear probe,
+pre-trained minus untrained, averaged over seeds, 95 % interval by paired bootstrap over patients.
+- The test set has too few patients for a bootstrap (`MIN_PATIENTS`, `MIN_CLASS_PATIENTS`) or lacks
+  classes: cannot tell.
+- Lower end above zero: helped.
+- Upper end below `WORTHWHILE`: did not help (a gain that would matter is ruled out).
+- Otherwise: cannot tell, with the difference that this test set could have found.
+"""
+
+from collections.abc import Sequence
+
+from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.results import (
+    MAJORITY,
+    PLAIN_BASELINES,
+    PRETRAINED,
+    UNTRAINED,
+    Comparison,
+    MethodResult,
+    Verdict,
+)
+
+WORTHWHILE = 0.01
+"""The smallest gain in AUC that we call help."""
+
+MIN_PATIENTS = 20
+"""With fewer patients in the test set, intervals by bootstrap are too narrow to decide anything."""
+
+MIN_CLASS_PATIENTS = 5
+"""Likewise for the patients of the rarest class."""
+
+
+def share(value: float | None, *, sign: bool = False) -> str:
+    """Write .957, 1.000, or +.012 as tables do; a dash where there is no number."""
+    if value is None or value != value:
+        return "–"
+    text = f"{abs(value):.3f}"
+    text = text[1:] if text.startswith("0") else text
+    if sign:
+        return text if float(text) == 0 else ("−" if value < 0 else "+") + text
+    return ("−" if value < 0 and float(text) else "") + text
+
+
+def interval(estimate: Estimate, *, sign: bool = False) -> str:
+    """Write the ends of an interval: [.930, .971]."""
+    if estimate.low is None or estimate.high is None:
+        return "[no interval]"
+    return f"[{share(estimate.low, sign=sign)}, {share(estimate.high, sign=sign)}]"
+
+
+def decide(
+    methods: Sequence[MethodResult],
+    comparisons: Sequence[Comparison],
+    *,
+    num_test: int,
+    num_patients: int | None,
+    too_small: str = "",
+) -> Verdict:
+    """Apply the rule above and put it into words.
+
+    Args:
+        methods: rows of the table.
+        comparisons: pre-trained minus each other method.
+        num_test: images in the test set.
+        num_patients: in the test set; None where patients are unknown.
+        too_small: why this test set cannot decide, as half a sentence; "" if it can.
+    """
+    rows = {method.key: method for method in methods}
+    against = {comparison.against: comparison for comparison in comparisons}
+    gain = against[UNTRAINED]
+    ours, untrained = rows[PRETRAINED].probe.auc, rows[UNTRAINED].probe.auc
+    low, high = gain.difference.low, gain.difference.high
+    detectable = gain.difference.detectable
+    if too_small or low is None or high is None:
+        outcome, detectable = "cannot tell", None
+        because = too_small or "this test set gives no interval"
+    elif low > 0:
+        outcome, because = "helped", "the whole interval of the gain lies above zero"
+    elif high < WORTHWHILE:
+        outcome = "did not help"
+        because = f"a gain of {share(WORTHWHILE)} or more is ruled out"
+        if high < 0:
+            because = "the whole interval of the gain lies below zero"
+    else:
+        outcome = "cannot tell"
+        because = f"this test set finds differences from about {share(detectable)} on"
+    headline = {
+        "helped": "Pre-training helped",
+        "did not help": "Pre-training did not help",
+        "cannot tell": "Cannot tell whether pre-training helped",
+    }[outcome]
+    who = f"{num_test:,} test image{'s' if num_test != 1 else ''}"
+    who += " (patients unknown)" if num_patients is None else f" of {num_patients:,} patients"
+    sentence = (
+        f"{headline}: AUC {share(ours.value)} {interval(ours)} against {share(untrained.value)} "
+        f"{interval(untrained)} for the same encoder untrained, difference "
+        f"{share(gain.difference.value, sign=True)} {interval(gain.difference, sign=True)}, "
+        f"on {who}, {_seeds(rows[PRETRAINED].seeds, gain)}; {because}."
+    )
+    return Verdict(
+        outcome=outcome,
+        headline=headline,
+        sentence=sentence,
+        baseline=_distance(rows, against),
+        detectable=detectable,
+    )
+
+
+def _seeds(seeds: Sequence[int], gain: Comparison) -> str:
+    if len(seeds) == 1:
+        return f"one seed ({seeds[0]}; another could differ)"
+    names = ", ".join(str(seed) for seed in seeds)
+    return (
+        f"mean of {len(seeds)} seeds ({names}), of which {gain.num_seeds_above} "
+        "have their own interval above zero"
+    )
+
+
+def _distance(rows: dict[str, MethodResult], against: dict[str, Comparison]) -> str:
+    """How far the best plain baseline is, whichever side of it we are on."""
+    plain = [key for key in PLAIN_BASELINES if key != MAJORITY and key in rows]
+    plain = [key for key in plain if rows[key].probe.auc.value == rows[key].probe.auc.value]
+    if not plain:
+        return ""
+    best = max(plain, key=lambda key: rows[key].probe.auc.value)
+    difference = against[best].difference
+    position = "cannot be told apart from"
+    if difference.low is not None and difference.low > 0:
+        position = "is better than"
+    if difference.high is not None and difference.high < 0:
+        position = "is worse than"
+    title, auc = rows[best].title, rows[best].probe.auc
+    return (
+        f"Without any training, {title[0].lower()}{title[1:]} reach {share(auc.value)} "
+        f"{interval(auc)}: the pre-trained encoder {position} that "
+        f"(difference {share(difference.value, sign=True)} {interval(difference, sign=True)})."
+    )
