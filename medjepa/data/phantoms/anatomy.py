@@ -63,7 +63,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         dome_step=u(0.0, 0.09),
         dome_drop=u(0.14, 0.30),
         lung_width=0.71 + 0.03 * size + u(-0.05, 0.05),
-        lung_taper=u(2.0, 3.2),
+        lung_taper=u(1.5, 2.4),
         wall=u(0.06, 0.20),
         shoulder=u(-0.78, -0.60),
         neck=u(0.17, 0.27),
@@ -80,11 +80,11 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         rib_phase=u(0, 1),
         rib_thickness=u(0.20, 0.30),
         rib_slope=u(0.12, 0.32),
-        rib_contrast=u(0.03, 0.10),
+        rib_contrast=u(0.05, 0.12),
         anterior_slope=u(0.35, 0.6),
         anterior_phase=u(0, 1),
         vertebra=u(0.105, 0.14),
-        bone=u(0.06, 0.14),
+        bone=u(0.09, 0.18),
         clavicle=u(-0.60, -0.48),
         clavicle_rise=u(0.05, 0.22),
         vessels=u(0.10, 0.20),
@@ -99,7 +99,8 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
 
 def midline(anatomy: Anatomy, y: FloatArray) -> FloatArray:
     """Where the spine's middle lies at height `y`."""
-    return anatomy.curve * np.sin(3 * y + anatomy.curve_phase)
+    bow: FloatArray = anatomy.curve * np.sin(3 * y + anatomy.curve_phase)
+    return bow
 
 
 def cage_width(anatomy: Anatomy, y: FloatArray) -> FloatArray:
@@ -108,11 +109,12 @@ def cage_width(anatomy: Anatomy, y: FloatArray) -> FloatArray:
     above = np.clip((widest - y) / (widest - anatomy.apex), 0, 1)
     below = np.clip(y - widest, 0, 1)
     dome = np.sqrt(1 - above**anatomy.lung_taper)
-    return anatomy.lung_width * dome * (1 - 0.25 * below * below)
+    width: FloatArray = anatomy.lung_width * dome * (1 - 0.25 * below * below)
+    return width
 
 
 def diaphragm(anatomy: Anatomy, aside: FloatArray, left: FloatArray, breath: float) -> FloatArray:
-    """Y of the diaphragm at distance `aside` from the midline; `left` is 1 on the patient's left."""
-    reach = (aside - (0.5 * anatomy.lung_width)) / (0.5 * anatomy.lung_width)
-    top = (anatomy.dome + breath) + anatomy.dome_step * left
+    """Height of the diaphragm `aside` of the midline; `left` is 1 on the patient's left, else 0."""
+    reach = aside / (0.5 * anatomy.lung_width) - 1
+    top = anatomy.dome + breath + anatomy.dome_step * left
     return top + anatomy.dome_drop * reach * reach

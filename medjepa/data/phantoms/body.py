@@ -4,6 +4,7 @@ Every function takes the frame of one image and returns an (H, W) map in units o
 (0 air around the patient, about 1 the densest tissue), which the caller adds up as X-rays do.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +76,13 @@ def vessels(anatomy: Anatomy, at: Frame) -> FloatArray:
     )
     hilum = bump(radius, 0.0, 0.11) * (0.7 + 0.3 * noise(anatomy.tissue, 11 * at.x, 11 * at.y))
     lines = (0.9 * stems + 0.65 * twigs * edge(radius - 0.12, 0.05)) * (0.25 + fade)
-    return anatomy.vessels * at.lung * (lines + 0.9 * hilum + 0.05 * blotches)
+    markings: FloatArray = at.lung * (lines + 0.9 * hilum + 0.05 * blotches)
+    return anatomy.vessels * markings
 
 
 def _heart(anatomy: Anatomy, x: FloatArray, y: FloatArray) -> FloatArray:
     """Heart, aortic arch and upper mediastinum as one silhouette, 0..1."""
-    cos, sin = np.cos(anatomy.heart_tilt), np.sin(anatomy.heart_tilt)
+    cos, sin = math.cos(anatomy.heart_tilt), math.sin(anatomy.heart_tilt)
     across, down = x - anatomy.heart_x, y - anatomy.heart_y
     long = (across * cos + down * sin) / anatomy.heart_width
     short = (down * cos - across * sin) / anatomy.heart_height
@@ -89,14 +91,21 @@ def _heart(anatomy: Anatomy, x: FloatArray, y: FloatArray) -> FloatArray:
     band = anatomy.mediastinum + 0.035 * np.tanh(4 * (y + 0.1)) - np.abs(x)
     knob = anatomy.aorta - np.hypot(x - anatomy.mediastinum, y + 0.30)
     trunk = 0.10 - np.hypot(x - 0.10, y + 0.10)
-    silhouette = np.maximum(
-        np.maximum(0.25 * ventricles, 0.2 * atrium), np.maximum(band, np.maximum(knob, trunk))
+    vessels_and_band = _join(_join(band, knob, 0.04), trunk, 0.06)
+    return edge(_join(_join(0.25 * ventricles, 0.2 * atrium, 0.06), vessels_and_band, 0.08), 0.012)
+
+
+def _join(first: FloatArray, second: FloatArray, fillet: float) -> FloatArray:
+    """The union of two shapes given by distances, its inner corner rounded."""
+    difference = first - second
+    joined: FloatArray = 0.5 * (
+        first + second + np.sqrt(difference * difference + fillet**2) - 0.6 * fillet
     )
-    return edge(silhouette, 0.012)
+    return joined
 
 
 def _tissue(anatomy: Anatomy, at: Frame) -> FloatArray:
-    """Soft tissue: trunk, neck, arms, abdomen, breasts; the lungs' air taken out, the heart put in."""
+    """Trunk, neck, arms, abdomen and breasts; the lungs' air taken out, the heart put in."""
     half_width = (anatomy.lung_width + anatomy.wall) + 0.10 * np.clip(at.y, -1, 0) ** 2
     trunk = np.sqrt(np.clip(1 - (at.aside / half_width) ** 4, 0.0, 1))
     arms = 0.75 * edge(at.aside - half_width - 0.05 - 0.06 * at.y, 0.012) * edge(0.9 - at.y, 0.3)
@@ -111,7 +120,7 @@ def _tissue(anatomy: Anatomy, at: Frame) -> FloatArray:
         0.01,
     )
     air = anatomy.lung_air * at.lung
-    trachea = 0.10 * edge(0.045 - np.abs(at.aside), 0.012) * edge(-0.16 - at.y, 0.05)
+    trachea = 0.17 * edge(0.045 - np.abs(at.aside), 0.012) * edge(-0.16 - at.y, 0.05)
     breast_distance = np.hypot((at.aside - 0.42) / 0.34, (at.y - (anatomy.breast_y - 0.22)) / 0.42)
     breast = anatomy.breast * edge(1 - breast_distance, 0.03)
     mottle = 0.012 * noise(anatomy.tissue, 5 * at.x, 5 * at.y)
@@ -138,7 +147,7 @@ def _spine(anatomy: Anatomy, at: Frame) -> FloatArray:
 
 
 def _ribs(anatomy: Anatomy, at: Frame) -> FloatArray:
-    """Posterior ribs (bright, falling sideways) and anterior ones (faint, falling to the middle)."""
+    """Posterior ribs (bright, falling sideways), anterior ones (faint, falling to the middle)."""
     reach = at.aside / anatomy.lung_width
     spacing, half = anatomy.rib_spacing, anatomy.rib_thickness
     back = (at.y - anatomy.rib_slope * reach * reach * (1.0 + 0.5 * at.y)) / spacing
@@ -150,10 +159,11 @@ def _ribs(anatomy: Anatomy, at: Frame) -> FloatArray:
     # The beam runs along the ribs where the cage curves away from it: they are brightest there.
     tangent = 0.75 + 0.9 * np.exp(-np.abs(at.wall + 0.01) / 0.035)
     seen = edge(0.75 - at.y, 0.1) * (1 - 0.5 * edge(-at.floor, 0.02)) * (1 - 0.7 * at.heart)
-    return anatomy.rib_contrast * cage * tangent * seen * (posterior + anterior)
+    ribs: FloatArray = cage * tangent * seen * (posterior + anterior)
+    return anatomy.rib_contrast * ribs
 
 
-def _bars(phase: FloatArray, half: FloatArray | np.float32) -> FloatArray:
+def _bars(phase: FloatArray, half: float) -> FloatArray:
     """One bar at each whole number of `phase`, hollow inside and with a dense border."""
     distance = np.abs(phase - np.round(phase))
     return edge(half - distance, 0.03) * (0.75 + 0.5 * bump(distance - half, -0.05, 0.05))

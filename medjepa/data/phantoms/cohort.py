@@ -56,9 +56,7 @@ def plan(num_patients: int, images_per_patient: int, seed: int) -> list[Patient]
     between patients (at least one).
     """
     rng = np.random.default_rng([seed, 0])
-    extra = rng.multinomial(
-        num_patients * (images_per_patient - 1), [1 / num_patients] * num_patients
-    )
+    num_images = _num_images(rng, num_patients, images_per_patient)
     patients = []
     for index in range(num_patients):
         four = index // len(CLASSES)
@@ -72,10 +70,19 @@ def plan(num_patients: int, images_per_patient: int, seed: int) -> list[Patient]
                 # The + four // 10 keeps the sites balanced within the test split too.
                 site=SITES[(label + four + four // 10) % len(SITES)],
                 split="test" if four % 10 in _TEST_FOURS else "train",
-                num_images=1 + int(extra[index]),
+                num_images=num_images[index],
             )
         )
     return patients
+
+
+def _num_images(rng: np.random.Generator, num_patients: int, mean: int) -> list[int]:
+    """At least one image each, a different number for most, `mean` exactly over the cohort."""
+    counts = []
+    for first in range(0, num_patients, len(CLASSES) * 10):
+        size = min(len(CLASSES) * 10, num_patients - first)
+        counts += (1 + rng.multinomial(size * (mean - 1), [1 / size] * size)).tolist()
+    return counts
 
 
 def images_of(patient: Patient, *, size: int, seed: int) -> Iterator[Phantom]:

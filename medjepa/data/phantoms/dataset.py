@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def generate(
     images_per_patient: int = 4,
     size: int = 64,
     seed: int = 0,
-    format: str = "mixed",  # noqa: A002
+    format: str = "mixed",
     progress: Callable[[int], None] | None = None,
 ) -> PhantomReport:
     """Write a synthetic data set into the new folder `out`; the same arguments, the same bytes.
@@ -72,8 +72,9 @@ def generate(
     """
     _check(num_patients, images_per_patient, size, seed, format)
     settings = {
-        "synthetic": True, "sentence": SENTENCE, "generator": "medjepa.data.phantoms", "version": VERSION,
-        "classes": list(CLASSES), "num_patients": num_patients, "images_per_patient": images_per_patient,
+        "synthetic": True, "sentence": SENTENCE,
+        "generator": "medjepa.data.phantoms", "version": VERSION, "classes": list(CLASSES),
+        "num_patients": num_patients, "images_per_patient": images_per_patient,
         "size": size, "seed": seed, "format": format,
     }  # fmt: skip
     patients = plan(num_patients, images_per_patient, seed)

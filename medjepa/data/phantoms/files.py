@@ -95,4 +95,5 @@ def _uid(kind: str, key: str) -> UID:
 
 
 def _stored(image: FloatArray, bits: int) -> NDArray[np.uint16]:
-    return np.round(image.astype(np.float64) * (2**bits - 1)).astype(np.uint16)
+    stored: NDArray[np.uint16] = np.round(image.astype(np.float64) * (2**bits - 1)).astype("<u2")
+    return stored

@@ -1,5 +1,6 @@
 """Four findings with a local sign: what is drawn into a chest, and where."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,10 +65,10 @@ def draw_finding(
     """Draw how one image shows the finding: it moves, grows and fades between examinations."""
     across = float(np.clip(place.across + rng.normal(0, 0.08), 0.25, 0.85))
     down = float(np.clip(place.down + rng.normal(0, 0.08), 0.18, 0.85))
-    aside = across * anatomy.lung_width
-    floor = float(diaphragm(anatomy, aside, place.left, breath))
+    aside, left = np.array([across * anatomy.lung_width]), np.array([float(place.left)])
+    floor = float(diaphragm(anatomy, aside, left, breath)[0])
     y = anatomy.apex + down * (floor - anatomy.apex)
-    x = across * float(cage_width(anatomy, y)) * (1 if place.left else -1)
+    x = across * float(cage_width(anatomy, np.array([y]))[0]) * (1 if place.left else -1)
     low, high = {
         "consolidation": (0.15, 0.30),
         "interstitial": (0.22, 0.38),
@@ -92,7 +93,7 @@ def sign(finding: Finding, at: Frame) -> Sign:
 def _polar(finding: Finding, at: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Distance from the finding's centre in units of its size (stretched), and the two offsets."""
     across, down = at.x - finding.x, at.y - finding.y
-    cos, sin = np.cos(finding.angle), np.sin(finding.angle)
+    cos, sin = math.cos(finding.angle), math.sin(finding.angle)
     along = (across * cos + down * sin) * (finding.stretch / finding.size)
     short = (down * cos - across * sin) / (finding.stretch * finding.size)
     return np.sqrt(along * along + short * short), across, down
@@ -126,9 +127,11 @@ def _interstitial(finding: Finding, at: Frame) -> Sign:
     distance, across, down = _polar(finding, at)
     weight = edge(1 - distance - 0.2 * noise(finding.texture, 5 * across, 5 * down), 0.10)
     weight = weight * np.clip(1.6 * at.lung, 0, 1)
-    net = ridges(finding.texture, 11 * across, 11 * down, 0.30)
-    net = np.maximum(net, ridges(finding.texture, 11 * across + 13, 11 * down + 7, 0.30))
-    opacity = 0.20 * finding.contrast * weight * (net - 0.45)
+    bend = 0.3 * noise(finding.texture, 9 * across, 9 * down)
+    net = ridges(finding.texture, 13 * across + bend, 13 * down, 0.30)
+    net = np.maximum(net, ridges(finding.texture, 15 * across + 13, 15 * down + 7 + bend, 0.30))
+    grain = noise(finding.texture, 24 * across, 24 * down)
+    opacity = 0.22 * finding.contrast * weight * (net - 0.5 + 0.15 * grain)
     return Sign(opacity, 0.5 * weight, weight > 0.4)
 
 

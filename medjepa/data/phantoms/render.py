@@ -1,5 +1,6 @@
-"""From a patient and a finding to one radiograph: pose, exposure, detector and grey scale of a site."""
+"""From a patient and a finding to one radiograph: pose, exposure, detector, a site's grey scale."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +29,14 @@ class Site:
 
 
 SITES = (
-    Site(name="site-a", gamma=1.0, contrast=1.0, level=0.50, noise=0.010, collimated=0.25, inverted=False, bits=12),
-    Site(name="site-b", gamma=0.75, contrast=1.35, level=0.55, noise=0.018, collimated=0.75, inverted=True, bits=14),
+    Site(
+        name="site-a", gamma=1.0, contrast=1.0, level=0.50, noise=0.010,
+        collimated=0.25, inverted=False, bits=12,
+    ),
+    Site(
+        name="site-b", gamma=0.75, contrast=1.35, level=0.55, noise=0.018,
+        collimated=0.75, inverted=True, bits=14,
+    ),
 )  # fmt: skip
 
 
@@ -83,23 +90,22 @@ def render(
     view = draw_view(rng, site)
     finding = draw_finding(rng, name, place, anatomy, view.breath)
     across, down = _pixels(size * OVERSAMPLING)
-    cos, sin = np.cos(view.rotation) / view.scale, np.sin(view.rotation) / view.scale
+    cos, sin = math.cos(view.rotation) / view.scale, math.sin(view.rotation) / view.scale
     x = cos * (across - view.shift[0]) + sin * (down - view.shift[1])
     y = cos * (down - view.shift[1]) - sin * (across - view.shift[0])
     at = frame(anatomy, x, y, breath=view.breath, turn=view.turn)
     seen = sign(finding, at)
     attenuation = chest(anatomy, at) + vessels(anatomy, at) * (1 - seen.hidden) + seen.attenuation
-    attenuation = area_reduce(attenuation, OVERSAMPLING)
     mask = area_reduce(seen.mask.astype(np.float32), OVERSAMPLING) >= 0.5
     if view.field is not None:
         mask &= _open_field(view, size) > 0.5
-    return Phantom(_expose(rng, attenuation, view, site), mask)
+    return Phantom(_expose(rng, area_reduce(attenuation, OVERSAMPLING), view, site), mask)
 
 
 def _expose(
     rng: np.random.Generator, attenuation: FloatArray, view: View, site: Site
 ) -> FloatArray:
-    """Attenuation (H, W) -> displayed grey in [0, 1]: beam, quantum noise, display curve, border."""
+    """Attenuation (H, W) -> displayed grey in [0, 1]: beam, noise, display curve, border."""
     size = len(attenuation)
     across, down = _pixels(size)
     beam = attenuation + view.exposure + view.heel[0] * across + view.heel[1] * down
@@ -107,10 +113,11 @@ def _expose(
     spread = site.noise * np.exp(0.8 * attenuation)
     beam = beam + spread * rng.standard_normal(beam.shape, dtype=np.float32)
     slope = 3.4 * site.contrast * view.contrast
-    grey = edge(beam - site.level, 1 / slope) ** site.gamma
+    grey = (0.5 + 0.5 * np.tanh(0.5 * slope * (beam - site.level))) ** site.gamma
     if view.field is not None:
         grey = grey * _open_field(view, size) + 0.02
-    return np.clip(grey, 0, 1)
+    displayed: FloatArray = np.clip(grey, 0, 1)
+    return displayed
 
 
 def _open_field(view: View, size: int) -> FloatArray:
@@ -123,7 +130,7 @@ def _open_field(view: View, size: int) -> FloatArray:
 
 
 def _pixels(size: int) -> tuple[FloatArray, FloatArray]:
-    """Centres of the pixels in [-1, 1]: (1, size) across and (size, 1) down, as full (size, size)."""
-    centres = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size)) - 1
+    """Centres of the pixels in [-1, 1], across and down, (size, size) each."""
+    centres: FloatArray = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     down, across = np.meshgrid(centres, centres, indexing="ij")
     return across, down

@@ -36,25 +36,28 @@ def noise(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
 def ridges(
     values: FloatArray, x: FloatArray, y: FloatArray, width: FloatArray | float
 ) -> FloatArray:
-    """Bright thin lines (0..1) where the noise crosses zero: vessels, septa; `width` in noise units."""
-    return np.exp(-np.square(noise(values, x, y) / width))
+    """Thin lines (0..1) where the noise crosses zero: vessels, septa; `width` in noise units."""
+    line: FloatArray = np.exp(-np.square(noise(values, x, y) / width))
+    return line
 
 
 def edge(distance: FloatArray, softness: FloatArray | float) -> FloatArray:
-    """A soft step: 0 outside (distance < 0), 1/2 on the edge, 1 inside; `softness` is its width / 4."""
+    """A soft step: 0 outside (distance < 0), 1/2 on the edge, 1 inside; 4 `softness` wide."""
     # A cubic and not a sigmoid: most of the time of a phantom goes into its edges.
     return _smoothstep(np.clip(distance / (4 * softness) + 0.5, 0, 1))
 
 
 def bump(value: FloatArray, centre: float, width: float) -> FloatArray:
     """A Gaussian bump of height 1."""
-    return np.exp((-0.5) * np.square((value - centre) / width))
+    height: FloatArray = np.exp(-0.5 * np.square((value - centre) / width))
+    return height
 
 
 def area_reduce(image: FloatArray, factor: int) -> FloatArray:
     """(H * factor, W * factor) -> (H, W) by the mean over each block of pixels."""
     height, width = image.shape[0] // factor, image.shape[1] // factor
-    return image.reshape(height, factor, width, factor).mean((1, 3))
+    reduced: FloatArray = image.reshape(height, factor, width, factor).mean((1, 3))
+    return reduced
 
 
 def _smoothstep(fraction: FloatArray) -> FloatArray:
