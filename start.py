@@ -90,7 +90,10 @@ def run_checks() -> int:
         print(f"\n=== {name}: {' '.join(command)}", flush=True)
         begin = time.monotonic()
         status = subprocess.run(
-            [str(SCRIPTS / command[0]), *command[1:]], cwd=ROOT, env=child_environment()
+            [str(SCRIPTS / command[0]), *command[1:]],
+            cwd=ROOT,
+            # Two test processes with two threads each are slower than with one.
+            env={"OMP_NUM_THREADS": "1", **child_environment()},
         ).returncode
         results.append((name, status, time.monotonic() - begin))
     print("\n=== summary")
@@ -102,8 +105,7 @@ def run_checks() -> int:
 def child_environment() -> dict[str, str]:
     """Return the environment for commands in `.venv`: nothing from outside it is imported."""
     inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    # One thread a process: two test processes with two threads each are slower than with one.
-    return {"OMP_NUM_THREADS": "1", **inherited, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+    return {**inherited, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 
 
 # ---------------------------------------------------------------- .venv
@@ -125,10 +127,11 @@ def prepare_environment(command: str) -> None:
         except SetupError:
             print("The .venv found here cannot be completed: making it anew", flush=True)
         else:
-            if not damage():
+            problem = damage()
+            if not problem:
                 finish(command)
                 return
-            print("The .venv found here is damaged: making it anew", flush=True)
+            print(f"The .venv found here is damaged ({problem}): making it anew", flush=True)
     create_venv()
     install(command)
     problem = damage()
@@ -250,7 +253,8 @@ def install(command: str) -> None:
     run_logged(torch, [*pip, "--no-deps", *source, torch], advice=torch_advice)
     files = NEEDED_FILES[command]
     options = [option for name in files for option in ("-r", str(ROOT / name))]
-    count = sum(len(re.findall(r"(?m)^[\w.-]+==", (ROOT / name).read_text())) for name in files)
+    pins = "".join((ROOT / name).read_text(encoding="utf-8") for name in files)
+    count = len(set(re.findall(r"(?m)^([\w.-]+)==", pins)))
     run_logged(f"{count} packages", [*pip, torch, *options], advice=advice, total=count)
     run_logged("medjepa", [*pip, "--no-deps", "-e", str(ROOT)], advice=advice)
 
