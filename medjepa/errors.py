@@ -26,7 +26,7 @@ class TrainingError(MedJEPAError, RuntimeError):
 class InputError(MedJEPAError, ValueError):
     """A file cannot be used as an image; the text begins with its path as it was given."""
 
-    def __init__(self, path: str | Path, reason: str, *, format: str = "") -> None:  # noqa: A002
+    def __init__(self, path: str | Path, reason: str, *, format: str = "") -> None:
         self.path = str(path)
         self.format = format
         self.reason = reason

@@ -1,4 +1,4 @@
-"""The nouns of MedJEPA: images with their physical meaning, patch grids, and what a model returns."""
+"""The nouns of MedJEPA: images with their physical meaning, patch grids, what a model returns."""
 
 import math
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ class MedicalImage:
     """One image, volume or clip with its physical meaning.
 
     Attributes:
-        array: (C, *spatial) in stored units (HU, SUV, grey levels); spatial axes as `axes` names them.
+        array: (C, *spatial) in stored units (HU, SUV, grey levels), spatial axes as in `axes`.
         axes: "yx", "zyx" or "tyx".
         spacing: per axis, mm (s for t); None where the file does not say.
         source: the path as given; never a patient's name.
         modality: one of `MODALITIES`.
         group: the patient (or lesion, study) that the file itself names, "" if none; private.
-        display_range: (low, high) in stored units shown as black and white, None if the file does not say.
+        display_range: (low, high) in stored units shown as black and white; None if unknown.
         history: what was done to the stored values, in order.
     """
 

@@ -56,7 +56,8 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b k d"]) -> Float[Tensor, "b k d"]:
         """Return tokens of the same shape."""
         x = x + self.drop(self.attention(self.norm1(x)))
-        return x + self.drop(self.mlp(self.norm2(x)))
+        x = x + self.drop(self.mlp(self.norm2(x)))
+        return x
 
 
 class ViTEncoder(nn.Module):

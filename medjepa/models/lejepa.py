@@ -1,6 +1,6 @@
 """LeJEPA for images: predict the meaning of what is hidden, with SIGReg instead of a teacher.
 
-Legend: B images, C channels, V views, N patches, K visible, M hidden, D features, P projected features.
+Legend: B images, C channels, V views, N patches, D features, P projected features.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from medjepa.objectives.views import draw_view, render_view
 
 OBJECTIVES = ("views", "patches", "both")
 NUM_TOKEN_TESTS = 8
-"""Token positions that SIGReg tests per step in `patches`, drawn anew each time: all 64 or 196 would
-cost more than the encoder, and a random few are the same in expectation."""
+"""Token positions that SIGReg tests per step in `patches`, drawn anew each time: a few are the same
+in expectation as all 64 or 196, which would cost more than the encoder."""
 
 
 class LeJEPA(nn.Module):
@@ -83,13 +83,24 @@ class LeJEPA(nn.Module):
         self.strength, self.seed = strength, seed
         self.image_size = as_shape(image_size)
         self.encoder = ViTEncoder(
-            image_size, patch_size, in_channels, embed_dim, encoder_depth, encoder_heads, dropout=dropout
+            image_size,
+            patch_size,
+            in_channels,
+            embed_dim,
+            encoder_depth,
+            encoder_heads,
+            dropout=dropout,
         )
         self.grid = self.encoder.patch_embedding.grid
         self.projector = build_projector(embed_dim, projector_dim, projection_dim)
         if objective != "views":
             self.predictor = JEPAPredictor(
-                embed_dim, predictor_dim, predictor_depth, predictor_heads, len(self.grid), grid=self.grid
+                embed_dim,
+                predictor_dim,
+                predictor_depth,
+                predictor_heads,
+                len(self.grid),
+                grid=self.grid,
             )
         self.loss = SIGRegLoss(lambda_reg, num_directions=num_directions, seed=seed)
         self.pixel_mean: Tensor
@@ -100,13 +111,16 @@ class LeJEPA(nn.Module):
     def forward(
         self, images: Float[Tensor, "b c h w"], *, modality: Int[Tensor, " b"] | None = None
     ) -> dict[str, Tensor]:
-        """Return total_loss, prediction_loss, regularization_loss, and `embedding` (B, D) to watch.
+        """Return total_loss, prediction_loss, regularization_loss, and `embedding` (B, D).
 
-        `modality` (B,) holds indices into `medjepa.types.MODALITIES`: how each image may be changed.
+        `modality` (B,) holds indices into `medjepa.types.MODALITIES`: how an image may be changed.
         """
         if modality is None:
             modality = torch.zeros(len(images), dtype=torch.long)
-        full = [self._view(images, modality, f"full {v}", self.full_scale) for v in range(self._num_full)]
+        full = [
+            self._view(images, modality, f"full {v}", self.full_scale)
+            for v in range(self._num_full)
+        ]
         full_tokens = self.encoder(torch.cat(full)).unflatten(0, (len(full), -1))  # (V, B, N, D)
         parts = []
         if self.objective != "patches":
@@ -114,15 +128,17 @@ class LeJEPA(nn.Module):
         if self.objective != "views":
             parts.append(self._patches_loss(full[0], full_tokens[0]))
         self.loss.advance()
-        losses = self.loss.combine(*(torch.stack(column).sum() for column in zip(*parts, strict=True)))
+        losses = self.loss.combine(
+            *(torch.stack(column).sum() for column in zip(*parts, strict=True))
+        )
         return {**losses, "embedding": full_tokens[0].detach().mean(1)}
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
-        """Embed images in [0, 1] of any size that the patch divides: the mean of the patch embeddings."""
+        """Embed images in [0, 1], of any size the patch divides: the mean patch embedding."""
         return self.encoder(self.standardise(images)).mean(1)  # type: ignore[no-any-return]
 
     def standardise(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Subtract the training images' mean and divide by their standard deviation, per channel."""
+        """Subtract the training images' mean and divide by their deviation, per channel."""
         return (images - self.pixel_mean[:, None, None]) / self.pixel_std[:, None, None]
 
     def set_pixel_statistics(self, mean: Tensor, std: Tensor) -> None:
@@ -137,7 +153,7 @@ class LeJEPA(nn.Module):
     def _views_loss(
         self, images: Tensor, modality: Tensor, full_tokens: Float[Tensor, "v b n d"]
     ) -> tuple[Tensor, Tensor]:
-        """Every view's projection against the mean projection of the full views; SIGReg per view."""
+        """Predict the full views' mean projection from every view's; SIGReg per view."""
         embedded = [*full_tokens.mean(2)]
         if self.num_hidden_views:
             views, visible = [], []
@@ -155,7 +171,7 @@ class LeJEPA(nn.Module):
         )
 
     def _patches_loss(self, view: Tensor, tokens: Float[Tensor, "b n d"]) -> tuple[Tensor, Tensor]:
-        """Context patches -> predictor -> embeddings of the hidden patches; SIGReg on patches and pooled."""
+        """Predict the hidden patches' embeddings; SIGReg on patches and pooled."""
         context, target = self._masks("context", view)
         seen = self.encoder(view, context)
         wanted = gather_patches(tokens, target)
@@ -165,16 +181,25 @@ class LeJEPA(nn.Module):
         pooled = self.projector(tokens.mean(1))
         return (
             self.loss.prediction_loss(predicted, wanted.detach() if self.stop_gradient else wanted),
-            (self.loss.regularization_loss(tokens[:, tested]) + self.loss.regularization_loss(pooled[:, None])) / 2,
+            (
+                self.loss.regularization_loss(tokens[:, tested])
+                + self.loss.regularization_loss(pooled[:, None])
+            )
+            / 2,
         )
 
-    def _view(self, images: Tensor, modality: Tensor, stream: str, scale: tuple[float, ...]) -> Tensor:
-        """Draw for the images of all processes and render this one's: the same on any number of them."""
+    def _view(
+        self, images: Tensor, modality: Tensor, stream: str, scale: tuple[float, ...]
+    ) -> Tensor:
+        """Draw for all processes' images, so that their number does not matter; render ours."""
         rank, num_processes = world()
         step, num = self.loss.step, len(images)
         rng = generator(self.seed, step, stream)
         drawn = draw_view(
-            modality.repeat(num_processes), scale=(scale[0], scale[1]), rng=rng, strength=self.strength
+            modality.repeat(num_processes),
+            scale=(scale[0], scale[1]),
+            rng=rng,
+            strength=self.strength,
         ).rows(slice(rank * num, (rank + 1) * num))
         noise_seed = generator(self.seed, step, f"{stream} noise {rank}").initial_seed()
         noise_rng = torch.Generator(images.device).manual_seed(noise_seed)

@@ -24,7 +24,9 @@ def patch_grid(spatial: Sequence[int], patch: Sequence[int]) -> PatchGrid:
     Raises:
         ValueError: the number of axes differs, or the patch does not divide the image.
     """
-    if len(spatial) != len(patch) or any(s % p or s < p for s, p in zip(spatial, patch, strict=True)):
+    if len(spatial) != len(patch) or any(
+        s % p or s < p for s, p in zip(spatial, patch, strict=True)
+    ):
         raise ValueError(
             f"an image of {tuple(spatial)} cannot be cut into patches of {tuple(patch)}: "
             "every side must be a multiple of the patch's"
@@ -43,7 +45,9 @@ def patchify(x: Float[Tensor, "b c *spatial"], patch: Sequence[int]) -> Float[Te
     return x.permute(0, *grid_axes, 1, *patch_axes).reshape(x.shape[0], len(grid), -1)
 
 
-def gather_patches(x: Float[Tensor, "b n d"], indices: Int[Tensor, "b k"]) -> Float[Tensor, "b k d"]:
+def gather_patches(
+    x: Float[Tensor, "b n d"], indices: Int[Tensor, "b k"]
+) -> Float[Tensor, "b k d"]:
     """Pick each image's own patches."""
     return x.gather(1, indices[..., None].expand(-1, -1, x.shape[-1]))
 
@@ -74,7 +78,7 @@ def sincos_positions(
 
 
 class PatchEmbedding(nn.Module):
-    """Patches to tokens with their positions; hidden patches are dropped before anything is computed."""
+    """Patches to tokens with their positions; hidden patches are dropped before any arithmetic."""
 
     def __init__(
         self,
@@ -84,7 +88,9 @@ class PatchEmbedding(nn.Module):
         embed_dim: int = 768,
     ) -> None:
         super().__init__()
-        num_axes = max(len(as_shape(s)) if not isinstance(s, int) else 0 for s in (image_size, patch_size))
+        num_axes = max(
+            len(as_shape(s)) if not isinstance(s, int) else 0 for s in (image_size, patch_size)
+        )
         self.patch_size = as_shape(patch_size, num_axes or 2)
         self.image_size = as_shape(image_size, num_axes or 2)
         self.grid = patch_grid(self.image_size, self.patch_size)

@@ -1,6 +1,6 @@
 """The predictor: from the embeddings of visible patches to those of hidden ones.
 
-Legend: B images, K context patches, M target patches, N patches of the grid, D features of the encoder, E of the predictor.
+Legend: B images, K context patches, M target patches, D features of the encoder.
 """
 
 import math

@@ -1,32 +1,29 @@
 """Encoders by name; the first is for tests, the next is meant for CPUs."""
 
+
+def _sizes(
+    image: int, patch: int, width: int, depth: int, heads: int, *, predictor: tuple[int, int, int]
+) -> dict[str, int]:
+    """Name the numbers as `LeJEPA` does; `predictor` is (width, depth, heads)."""
+    predictor_dim, predictor_depth, predictor_heads = predictor
+    return {
+        "image_size": image,
+        "patch_size": patch,
+        "embed_dim": width,
+        "encoder_depth": depth,
+        "encoder_heads": heads,
+        "predictor_dim": predictor_dim,
+        "predictor_depth": predictor_depth,
+        "predictor_heads": predictor_heads,
+    }
+
+
 ENCODERS: dict[str, dict[str, int]] = {
-    "vit_test": {
-        "image_size": 32, "patch_size": 8, "embed_dim": 32, "encoder_depth": 2, "encoder_heads": 2,
-        "predictor_dim": 32, "predictor_depth": 1, "predictor_heads": 2,
-    },
-    "vit_ti8_64": {
-        "image_size": 64, "patch_size": 8, "embed_dim": 192, "encoder_depth": 4, "encoder_heads": 3,
-        "predictor_dim": 96, "predictor_depth": 2, "predictor_heads": 3,
-    },
-    "vit_s8_64": {
-        "image_size": 64, "patch_size": 8, "embed_dim": 384, "encoder_depth": 12, "encoder_heads": 6,
-        "predictor_dim": 192, "predictor_depth": 4, "predictor_heads": 6,
-    },
-    "vit_ti16": {
-        "image_size": 224, "patch_size": 16, "embed_dim": 192, "encoder_depth": 12, "encoder_heads": 3,
-        "predictor_dim": 96, "predictor_depth": 4, "predictor_heads": 3,
-    },
-    "vit_s16": {
-        "image_size": 224, "patch_size": 16, "embed_dim": 384, "encoder_depth": 12, "encoder_heads": 6,
-        "predictor_dim": 192, "predictor_depth": 6, "predictor_heads": 6,
-    },
-    "vit_b16": {
-        "image_size": 224, "patch_size": 16, "embed_dim": 768, "encoder_depth": 12, "encoder_heads": 12,
-        "predictor_dim": 384, "predictor_depth": 6, "predictor_heads": 6,
-    },
-    "vit_l16": {
-        "image_size": 224, "patch_size": 16, "embed_dim": 1024, "encoder_depth": 24, "encoder_heads": 16,
-        "predictor_dim": 384, "predictor_depth": 12, "predictor_heads": 12,
-    },
-}  # fmt: skip
+    "vit_test": _sizes(32, 8, 32, 2, 2, predictor=(32, 1, 2)),
+    "vit_ti8_64": _sizes(64, 8, 128, 4, 4, predictor=(64, 2, 4)),
+    "vit_s8_64": _sizes(64, 8, 384, 12, 6, predictor=(192, 4, 6)),
+    "vit_ti16": _sizes(224, 16, 192, 12, 3, predictor=(96, 4, 3)),
+    "vit_s16": _sizes(224, 16, 384, 12, 6, predictor=(192, 6, 6)),
+    "vit_b16": _sizes(224, 16, 768, 12, 12, predictor=(384, 6, 6)),
+    "vit_l16": _sizes(224, 16, 1024, 24, 16, predictor=(384, 12, 12)),
+}

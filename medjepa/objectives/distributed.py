@@ -1,7 +1,9 @@
 """Sums over processes that gradients pass through; with one process they do nothing."""
 
+from typing import Any
+
+import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as dist_functional
 from torch import Tensor
 
 
@@ -20,11 +22,24 @@ def sum_over_processes(x: Tensor) -> Tensor:
     """
     if world()[1] == 1:
         return x
-    return dist_functional.all_reduce(x)  # type: ignore[no-any-return]
+    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return total
 
 
 def sum_in_place(x: Tensor) -> Tensor:
-    """Sum `x` over all processes in place, outside of autograd."""
+    """Sum `x` over all processes in place, outside of autograd; returns `x`."""
     if world()[1] > 1:
         dist.all_reduce(x)
     return x
+
+
+class _Sum(torch.autograd.Function):
+    """Every process's loss depends on every process's summand, so gradients are summed too."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:  # noqa: ANN401
+        return sum_in_place(x.clone())
+
+    @staticmethod
+    def backward(_: Any, grad: Tensor) -> Tensor:  # noqa: ANN401
+        return sum_in_place(grad.clone())

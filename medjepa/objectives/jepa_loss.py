@@ -16,7 +16,7 @@ class SIGRegLoss(nn.Module):
     """`total = prediction + lambda_reg * regularization`; no teacher, no stop-gradient.
 
     Prediction is the mean squared error. Regularization is SIGReg times 0.05 / 0.95, so that
-    `lambda_reg = 1` is the published setting lambda = 0.05 (and lambda = 0.02 is `lambda_reg = 0.388`).
+    `lambda_reg = 1` is the published setting lambda = 0.05 (lambda = 0.02 is `lambda_reg = 0.388`).
     Fresh directions are drawn on every training step from `seed` and a counter that the state
     dict carries; in evaluation mode they are those of step 0 and the counter stands.
 
@@ -42,10 +42,12 @@ class SIGRegLoss(nn.Module):
         self._step += self.training
 
     def get_extra_state(self) -> Tensor:
-        # A Python number instead of a buffer: reading a buffer of a card each step would stall it.
+        """Return the counter for the state dict."""
+        # A Python number, not a buffer: reading one from a card on each step would stall it.
         return torch.tensor(self._step)
 
     def set_extra_state(self, state: Tensor) -> None:
+        """Take the counter from a state dict."""
         self._step = int(state)
 
     def forward(

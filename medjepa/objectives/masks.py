@@ -70,7 +70,11 @@ def random_blocks(
     low, high = math.log(aspect[0]), math.log(aspect[1])
     stretch = low + (high - low) * torch.rand(num_images, num_blocks, num_axes, generator=rng)
     stretch = (stretch - stretch.mean(-1, keepdim=True)).exp()  # keeps the area
-    size = (extent * area ** (1 / num_axes) * stretch).round().clamp(min=torch.ones(1), max=extent)
+    size = extent * area ** (1 / num_axes) * stretch
+    # Rounded at random: on a small grid blocks of one size would all cover the middle.
+    size = (
+        (size + torch.rand(size.shape, generator=rng)).floor().clamp(min=torch.ones(1), max=extent)
+    )
     # + 1: without it the last row and column would never be hidden (a fault of I-JEPA's masks).
     free = extent - size + 1
     start = (torch.rand(num_images, num_blocks, num_axes, generator=rng) * free).floor()
@@ -88,7 +92,7 @@ def random_blocks(
 def split_by_score(
     scores: Float[Tensor, "b n"], num_hidden: int
 ) -> tuple[Int[Tensor, "b k"], Int[Tensor, "b m"]]:
-    """Split patches into (visible, hidden) indices: disjoint, complete, each in increasing order."""
+    """Split patches into (visible, hidden) indices: disjoint, complete, increasing."""
     order = scores.argsort(dim=1, descending=True)
     hidden, visible = order[:, :num_hidden], order[:, num_hidden:]
     return visible.sort(dim=1).values, hidden.sort(dim=1).values

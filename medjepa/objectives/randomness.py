@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, step, stream), so that a resumed run draws what an uninterrupted one would."""
+"""Random numbers as a function of (seed, step, stream): a resumed run draws as if never stopped."""
 
 import hashlib
 

@@ -4,13 +4,14 @@ A distribution is N(0, I) exactly when each of its one-dimensional projections i
 (Cramer-Wold), and each projection is tested by its characteristic function (Epps and Pulley 1983).
 Source: Balestriero and LeCun, LeJEPA, arXiv 2511.08544.
 
-Legend: N samples, D features, V views or tokens, K directions, j knots of the characteristic function.
+Legend: N samples, D features, V views or tokens, K directions, J knots.
 """
 
 import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -34,12 +35,14 @@ def epps_pulley(
     """
     if num_knots < 2 or not t_max > 0:
         raise ValueError(f"need num_knots >= 2 and t_max > 0, got {num_knots} and {t_max}")
-    statistic: Tensor = _EppsPulley.apply(_at_least_float32(x), num_knots, float(t_max))
+    statistic: Tensor = _EppsPulley.apply(  # type: ignore[no-untyped-call]
+        _at_least_float32(x), num_knots, float(t_max)
+    )
     return statistic
 
 
 def sigreg(z: Float[Tensor, "n d"], directions: Float[Tensor, "d k"]) -> Float[Tensor, ""]:
-    """Average the Epps-Pulley statistic of `z` projected on each unit direction (LeJEPA, eq. of SIGReg).
+    """Average the Epps-Pulley statistic of `z` projected on each unit direction.
 
     The raw statistic, times N and without a weight: at the optimum about 1, whatever N.
     """
@@ -54,11 +57,12 @@ def sigreg_per_view(
     Pooling the views into one sample of N * V would punish right embeddings: views of one image are
     meant to agree, so they are not independent samples.
     """
-    # No autocast: bfloat16 keeps 3 digits, and the statistic is a difference of numbers that agree to 3.
+    # No autocast: bfloat16 keeps 3 digits, and we subtract means that agree to 3.
     with torch.autocast(z.device.type, enabled=False):
         z = _at_least_float32(z)
         projected = z @ directions.to(z)  # (N, V, K)
-        return epps_pulley(projected.flatten(1)).mean()
+        per_direction: Tensor = epps_pulley(projected.flatten(1))
+        return per_direction.mean()
 
 
 def unit_directions(
@@ -66,11 +70,11 @@ def unit_directions(
 ) -> Float[Tensor, "d k"]:
     """Draw directions uniformly from the unit sphere, one per column."""
     directions = torch.randn(num_features, num_directions, generator=rng)
-    return directions / directions.norm(dim=0, keepdim=True)
+    return F.normalize(directions, dim=0)
 
 
 class _EppsPulley(torch.autograd.Function):
-    """The statistic without the (N, K, knots) tensor: exp(i t_j x) is the j-th power of exp(i dt x).
+    """The statistic without an (N, K, J) tensor: exp(i t_j x) is the j-th power of exp(i dt x).
 
     Forward multiplies powers up and keeps only their means; backward is a polynomial in exp(i dt x)
     with one complex coefficient per knot and column, evaluated by Horner's rule.
@@ -88,13 +92,13 @@ class _EppsPulley(torch.autograd.Function):
                 power *= base
         count = torch.tensor(float(len(x)), dtype=torch.float64)
         if world()[1] > 1:
-            torch.view_as_real(sum_in_place(torch.view_as_real(means)))
-            sum_in_place(count := count.to(x.device))
+            sum_in_place(torch.view_as_real(means))
+            count = sum_in_place(count.to(x.device))
         num_samples = float(count)
         knots = step * torch.arange(1, num_knots, dtype=torch.float64)
         gauss = torch.exp(-0.5 * knots**2)
         weight = 2 * step * gauss
-        weight[-1] /= 2  # end of the trapezoid; the knot at 0 adds nothing, both functions are 1 there
+        weight[-1] /= 2  # the trapezoid's end; the knot at 0 adds nothing
         gauss, weight = gauss.to(x), weight.to(x)
         error = means / num_samples - gauss[:, None]  # (J, K) complex
         ctx.save_for_backward(base, error, (2 * weight * knots.to(x))[:, None])
@@ -102,10 +106,10 @@ class _EppsPulley(torch.autograd.Function):
         return num_samples * (weight[:, None] * squared).sum(0)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         base, error, slope = ctx.saved_tensors
-        # d/dx of (Re - phi)^2 + Im^2 at t is 2 t (Im cos(t x) - (Re - phi) sin(t x)) / N,
+        # d/dx of (Re - phi)^2 + Im^2 is 2 t (Im cos(t x) - (Re - phi) sin(t x)) / N,
         # the real part of 2 t (Im + i (Re - phi)) exp(i t x) / N; N cancels the factor in front.
         coefficient = slope * torch.complex(error.imag, error.real)
         value = coefficient[-1] * base
@@ -120,9 +124,8 @@ def _at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-
 def null_mean(num_knots: int = 17, t_max: float = 3.0) -> float:
-    """Return the statistic's mean when the data are N(0, 1): the value at the optimum, for any N."""
+    """Return the statistic's mean when the data are N(0, 1): its value at the optimum."""
     step, total = t_max / (num_knots - 1), 0.0
     for j in range(1, num_knots):
         phi = math.exp(-0.5 * (j * step) ** 2)

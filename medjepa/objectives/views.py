@@ -1,7 +1,7 @@
-"""Views of an image: crop, flip and grey-scale change, drawn on the CPU and rendered on the device in one batch.
+"""Views of an image: crop, flip, grey-scale change; drawn on the CPU, rendered on the device.
 
 A crop with its resize, flip and blur is one matrix per axis (each row a triangle filter over the
-source pixels), so a batch of views is two batched matrix products: antialiased, the same on every device.
+source pixels), so a batch of views is two batched matrix products, antialiased, on any device.
 
 Legend: B images, C channels, S source pixels along an axis, O output pixels along it.
 """
@@ -46,10 +46,10 @@ class ViewParameters:
 def draw_view(
     modality: Tensor, *, scale: tuple[float, float], rng: Generator, strength: float = 1.0
 ) -> ViewParameters:
-    """Draw one view per image: area uniform in `scale`, aspect log-uniform in (3/4, 4/3), position uniform.
+    """Draw one view per image, its area uniform in `scale`, its place uniform.
 
-    `strength` multiplies the grey-scale and colour changes, each applied with probability 0.8
-    (blur and noise 0.5).
+    The aspect is log-uniform in (3/4, 4/3). `strength` multiplies the grey-scale and colour
+    changes, each applied with probability 0.8 (blur and noise 0.5).
     """
     num = len(modality)
     limit = augmentation_per_image(modality)
