@@ -1,0 +1,35 @@
+"""From files to tensors: readers, the prepared store, splits by patient, batches.
+
+Everything is imported on first use, so that decoding workers start without torch.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "Batch": "batching",
+    "BatchPlan": "sampling",
+    "LabelledSet": "labels",
+    "MedicalImageDataset": "datasets",
+    "MedicalImagePreprocessor": "preprocessing",
+    "Pipeline": "preprocessing",
+    "PrepareReport": "preparation",
+    "Sample": "batching",
+    "Store": "store",
+    "StoreDataset": "store_dataset",
+    "check_no_group_crosses": "splits",
+    "collate": "batching",
+    "ensure_store": "cache",
+    "grouped_stratified_split": "splits",
+    "labelled": "labels",
+    "open_store": "store",
+    "prepare": "preparation",
+    "read": "decode",
+    "read_table": "tables",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"medjepa.data.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,79 @@
+"""Raw folders become stores in a cache, so that every command takes either."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from medjepa.data.files import make_private_folder
+from medjepa.data.preparation import PrepareReport, Progress, prepare
+from medjepa.data.resize import Fit
+from medjepa.data.store import Store, is_store, open_store
+from medjepa.errors import DataError
+
+
+def ensure_store(
+    data: str | Path | Sequence[str | Path],
+    *,
+    size: int | tuple[int, int],
+    channels: Literal["auto", 1, 3] = "auto",
+    fit: Fit = "stretch",
+    table: str | Path | None = None,
+    group_column: str | None = None,
+    pattern: str | None = None,
+    cache_dir: str | Path | None = None,
+    num_workers: int | None = None,
+    progress: Progress | None = None,
+    reports: list[PrepareReport] | None = None,
+) -> list[Store]:
+    """Open each source that is a store, and prepare each that is a folder or a table.
+
+    The cache has one store for each source and setting; what is in it and has not changed (path,
+    size and time; else by content) is not decoded again. `reports` collects what was prepared.
+
+    Raises:
+        DataError: a source does not exist, or holds no readable image.
+    """
+    sources = [Path(d) for d in ([data] if isinstance(data, str | Path) else data)]
+    stores = []
+    for source in sources:
+        if is_store(source):
+            stores.append(open_store(source))
+            continue
+        if not source.exists():
+            raise DataError(f"{source}: no such folder, table or store (data=)")
+        settings = [str(source.resolve()), str(size), str(channels), fit, str(pattern)]
+        name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+        root = default_cache() if cache_dir is None else Path(cache_dir)
+        make_private_folder(root / "stores")
+        report = prepare(
+            source,
+            root / "stores" / name,
+            size=size,
+            channels=channels,
+            fit=fit,
+            table=table,
+            group_column=group_column,
+            pattern=pattern,
+            num_workers=num_workers,
+            progress=progress,
+        )
+        if reports is not None:
+            reports.append(report)
+        stores.append(open_store(report.out))
+    return stores
+
+
+def default_cache() -> Path:
+    """The folder that this system gives to caches; MEDJEPA_CACHE overrides it."""
+    override = os.environ.get("MEDJEPA_CACHE")
+    if override:
+        return Path(override)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "medjepa"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "medjepa"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "medjepa"

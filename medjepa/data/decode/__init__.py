@@ -1,0 +1,45 @@
+"""One door for every file format: `read(path)` looks at the content and returns a `MedicalImage`."""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+
+from medjepa.data.decode.sniff import sniff
+from medjepa.errors import InputError
+from medjepa.types import MedicalImage
+
+_READERS = {
+    "PNG": "raster",
+    "JPEG": "raster",
+    "TIFF": "tiff",
+    "DICOM": "dicom",
+    "NIfTI": "nifti",
+    "NPY": "npy",
+}
+
+READABLE = frozenset(_READERS)
+"""Names of the formats that `read` takes, as `sniff` gives them."""
+
+
+def read(path: str | os.PathLike[str]) -> MedicalImage:
+    """Read one image file, whatever its name ends in: PNG, JPEG, TIFF, DICOM, NIfTI or .npy.
+
+    Returns (C, Y, X), or (1, Z, Y, X) for a volume, in stored units. The whole file is checked
+    before memory is taken: a header that asks for more than the limit is refused.
+
+    Raises:
+        InputError: the file is not an image that is read here, is damaged, or does not add up; the
+            text begins with the path as it was given.
+    """
+    name = os.fspath(path)
+    kind = sniff(name)
+    module = _READERS.get(kind)
+    if module is None:
+        raise InputError(name, "this format is not read", format=kind)
+    decode: Callable[[str, str], MedicalImage] = import_module(
+        f"medjepa.data.decode.{module}"
+    ).decode
+    return decode(name, kind)
+
+
+__all__ = ["READABLE", "read"]

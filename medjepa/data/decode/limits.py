@@ -1,0 +1,34 @@
+"""How much memory one file may ask for; checked on the header, before anything is allocated."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from medjepa.errors import InputError
+
+MAX_DECODED_BYTES = 2 << 30
+
+
+def check_budget(path: str, shape: Sequence[int], itemsize: int, kind: str) -> None:
+    """Refuse a shape with an axis of length 0, or one whose decoded size is over the limit."""
+    described = " x ".join(str(n) for n in shape)
+    if any(n <= 0 for n in shape):
+        raise InputError(path, f"zero size: the image dimensions are {described}", format=kind)
+    num_bytes = math.prod(shape) * itemsize
+    if num_bytes > MAX_DECODED_BYTES:
+        raise InputError(
+            path,
+            f"too large: {described} needs {num_bytes / 2**30:,.1f} GiB of memory, "
+            f"the limit is {MAX_DECODED_BYTES / 2**30:g} GiB",
+            format=kind,
+        )
+
+
+def check_finite(path: str, array: np.ndarray, kind: str) -> None:
+    """Refuse NaN and infinity, and say how many there are."""
+    if array.dtype.kind != "f":
+        return
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise InputError(path, f"{bad} of {array.size} values are NaN or Inf", format=kind)

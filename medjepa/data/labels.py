@@ -1,0 +1,222 @@
+"""Labels from a table, joined with the images of a store."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from medjepa.data.files import Found
+from medjepa.data.private_map import PRIVATE, FileRecord, PrivateMap, group_key, keyed_hash
+from medjepa.data.source_tables import SourceTable, tables_beside
+from medjepa.data.splits import check_no_group_crosses
+from medjepa.data.store import Store
+from medjepa.data.tables import FileMatcher, read_table, split_column
+from medjepa.errors import DataError
+
+FOLDER_LABEL = "folder"
+"""`label=folder` takes the name of the folder that an image lies in."""
+AUTO_SPLIT = "auto"
+_MISSING = ("", "nan", "na", "n/a", "none", "null")
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Images of a store with their labels; all lists are as long as `indices`.
+
+    Attributes:
+        indices: (n,) int64 into the store, ascending.
+        labels: the class of each image, as the table writes it.
+        class_names: the classes in a fixed order (numbers by value, else by name).
+        groups: hashed patient of each image, None where nobody says.
+        split: the part that the table gives to each image, None if there is no such column.
+        notes: what a reader of the results should know about the data.
+    """
+
+    indices: np.ndarray
+    labels: list[str]
+    class_names: list[str]
+    groups: list[str] | None
+    split: list[str] | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(n,) int64: the number of each image's class in `class_names`."""
+        numbers = {name: i for i, name in enumerate(self.class_names)}
+        return np.asarray([numbers[label] for label in self.labels], dtype=np.int64)
+
+
+def labelled(
+    store: Store,
+    label: str,
+    *,
+    group: str | None = None,
+    split: str | None = None,
+    table: str | Path | None = None,
+) -> LabelledSet:
+    """Join a store with the column `label` of its table.
+
+    `group` names the column of patients (else what `prepare` found); `split` names the column of a
+    given split, None takes the column "split" if there is one, and "auto" takes none, for those
+    who want to split by patient themselves.
+
+    Raises:
+        DataError: a column is missing, nothing matches, or a group lies in two parts of the split.
+    """
+    private = store.private_map()
+    if label == FOLDER_LABEL and table is None:
+        rows = [
+            _Row(record, {FOLDER_LABEL: PurePosixPath(record.path).parent.name})
+            for record in private.files
+        ]
+        columns: tuple[str, ...] = (FOLDER_LABEL,)
+        notes: list[str] = []
+    else:
+        rows, columns, notes = _joined_rows(store, private, label, table)
+    split_name = None if split == AUTO_SPLIT else split or split_column(columns)
+    for name, purpose in ((group, "group"), (split_name, "split")):
+        if name is not None and name not in columns:
+            raise DataError(
+                f"no column {name!r} for {purpose}=; the table has {', '.join(columns)}"
+            )
+    by_key: dict[str, _Row] = {}
+    for row in rows:
+        if row.values[label].lower() in _MISSING:
+            continue
+        first = by_key.setdefault(row.record.key, row)
+        if first.values[label] != row.values[label]:
+            raise DataError(
+                "two identical images have different labels "
+                f"({first.values[label]!r} and {row.values[label]!r}): {first.record.path} and "
+                f"{row.record.path}; correct the table or remove one"
+            )
+    return _build(store, by_key, label, group, split_name, notes + _left_out(rows, label))
+
+
+@dataclass(frozen=True)
+class _Row:
+    record: FileRecord
+    values: dict[str, str]
+
+
+def _joined_rows(
+    store: Store, private: PrivateMap, label: str, table: str | Path | None
+) -> tuple[list[_Row], tuple[str, ...], list[str]]:
+    found = _tables(store, private, label, table)
+    notes: list[str] = []
+    rows: list[_Row] = []
+    columns: dict[str, None] = {}
+    for entry in found:
+        records = {r.path: r for r in private.files if r.source == entry.source}
+        matcher = FileMatcher(list(records))
+        unmatched = 0
+        for values in entry.table:
+            path = matcher.find(values[entry.file_column])
+            if path is None:
+                unmatched += 1
+            else:
+                rows.append(_Row(records[path], dict(values)))
+        columns |= dict.fromkeys(entry.table.columns)
+        if unmatched:
+            notes.append(f"{unmatched} of {len(entry.table)} rows name no image of the store")
+    if not rows:
+        raise DataError(f"{found[0].table.path}: no row names an image of the store {store.path}")
+    return rows, tuple(columns), notes
+
+
+def _tables(
+    store: Store, private: PrivateMap, label: str, table: str | Path | None
+) -> list[SourceTable]:
+    """The tables with the label column: the asked one, or the copies in the store."""
+    entries: list[SourceTable] = []
+    seen: set[str] = set()
+    for source, root in enumerate(private.sources):
+        files = [
+            Found(source, r.path, r.size, r.mtime_ns) for r in private.files if r.source == source
+        ]
+        copies = [copy for number, _, copy in private.tables if number == source]
+        paths = [Path(table)] if table is not None else [store.path / PRIVATE / c for c in copies]
+        for path in paths:
+            asked = read_table(path)
+            seen |= set(asked.columns)
+            if label not in asked.columns:
+                continue
+            try:
+                entries += tables_beside(source, Path(root), files, table=path, group=None)
+            except DataError:
+                continue  # with several sources a table need not name files of each
+    if not entries and label not in seen:
+        there = f"the columns are {', '.join(sorted(seen))}" if seen else "no table was found"
+        raise DataError(
+            f"no label column {label!r}: {there}. Name a table with data.table=FILE.csv, or use "
+            f"label={FOLDER_LABEL} for the name of each image's folder"
+        )
+    if not entries:
+        raise DataError(f"no row of the table names an image of the store {store.path}")
+    return entries
+
+
+def _left_out(rows: Sequence[_Row], label: str) -> list[str]:
+    empty = sum(row.values[label].lower() in _MISSING for row in rows)
+    return [f"{empty} images have no {label} and are left out"] if empty else []
+
+
+def _build(
+    store: Store,
+    by_key: dict[str, _Row],
+    label: str,
+    group: str | None,
+    split: str | None,
+    notes: list[str],
+) -> LabelledSet:
+    indices = [i for i, key in enumerate(store.keys) if key in by_key]
+    rows = [by_key[store.keys[i]] for i in indices]
+    if not rows:
+        raise DataError(f"no image of the store {store.path} has a value for {label!r}")
+    labels = [row.values[label] for row in rows]
+    unlabelled = len(store) - len(indices)
+    if unlabelled:
+        notes.append(f"{unlabelled} images of the store have no label and are left out")
+    secret = group_key(store.path)
+    groups = (
+        [store.groups[i] for i in indices]
+        if group is None
+        else [keyed_hash(secret, row.values[group]) for row in rows]
+    )
+    parts = None if split is None else [row.values[split] for row in rows]
+    known_groups, group_notes = _complete(groups, [store.keys[i] for i in indices])
+    if parts is not None and known_groups is not None:
+        check_no_group_crosses(known_groups, parts)
+    if parts is not None:
+        notes.append(f"split: the table's column {split!r}, {_counted(parts)}")
+    return LabelledSet(
+        indices=np.asarray(indices, dtype=np.int64),
+        labels=labels,
+        class_names=_in_order(set(labels)),
+        groups=known_groups,
+        split=parts,
+        notes=notes + group_notes,
+    )
+
+
+def _complete(groups: list[str], keys: list[str]) -> tuple[list[str] | None, list[str]]:
+    without = sum(not name for name in groups)
+    if without == len(groups):
+        return None, ["no groups: intervals too narrow"]
+    if without:
+        note = f"{without} images without a group count as independent: intervals too narrow"
+        return [g or key for g, key in zip(groups, keys, strict=True)], [note]
+    return groups, []
+
+
+def _in_order(names: set[str]) -> list[str]:
+    try:
+        return sorted(names, key=float)
+    except ValueError:
+        return sorted(names)
+
+
+def _counted(parts: Sequence[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(Counter(parts).items()))

@@ -1,0 +1,80 @@
+"""The tables that lie beside the images: which file each row means, and whose patient it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medjepa.data.files import Found
+from medjepa.data.tables import FileMatcher, Table, group_column, read_table
+from medjepa.errors import DataError, InputError
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table that names files of one source.
+
+    Attributes:
+        source: which source.
+        table: its rows.
+        file_column: the column that names the files.
+        group_column: the column that names the patients, None if there is none.
+    """
+
+    source: int
+    table: Table
+    file_column: str
+    group_column: str | None
+
+
+def tables_beside(
+    source: int,
+    root: Path,
+    found: Sequence[Found],
+    *,
+    table: Path | None,
+    group: str | None,
+) -> list[SourceTable]:
+    """The asked table, or every CSV at the top of the source whose rows name its files.
+
+    Raises:
+        DataError: the asked table names none of the files, or no table has the asked group column.
+    """
+    candidates = (
+        [table] if table is not None else sorted(p for p in root.glob("*.csv") if p.is_file())
+    )
+    matcher = FileMatcher([entry.relative for entry in found])
+    tables = []
+    for path in candidates:
+        try:
+            rows = read_table(path)
+        except InputError:
+            if table is not None:
+                raise
+            continue  # not the user's choice: it is counted as a file that is no image
+        column = matcher.match_column(rows)
+        if column is not None:
+            own_group = group if group in rows.columns else group_column(rows.columns)
+            tables.append(SourceTable(source, rows, column, own_group))
+    if table is not None and not tables:
+        raise DataError(f"{table}: no column names the files below {root}; is it the right table?")
+    if group is not None and not any(group in t.table.columns for t in tables):
+        columns = sorted({c for t in tables for c in t.table.columns})
+        raise DataError(
+            f"no table beside {root} has the group column {group!r}; "
+            f"its columns: {', '.join(columns) or 'none (no table)'}"
+        )
+    return tables
+
+
+def groups_of_files(tables: Sequence[SourceTable], found: Sequence[Found]) -> dict[str, str]:
+    """Path below the source to its patient, as the tables of that source say."""
+    matcher = FileMatcher([entry.relative for entry in found])
+    groups: dict[str, str] = {}
+    for entry in tables:
+        if entry.group_column is None:
+            continue
+        for row in entry.table:
+            path, group = matcher.find(row[entry.file_column]), row[entry.group_column]
+            if path is not None and group:
+                groups.setdefault(path, group)
+    return groups

@@ -1,0 +1,224 @@
+"""The prepared store: safetensors shards, a public index, and a private folder.
+
+    index.json               sizes, and one column per property of the items; no names, no paths
+    shard-00000.safetensors  "images": (rows, C, H, W) in uint8, uint16, int16 or float32
+    private/                 the key of the hashes and the map back to files and patients (0700)
+"""
+
+import json
+import mmap
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medjepa.data.intensity import STORED_DTYPES, gain_and_bias, match_channels
+from medjepa.data.private_map import PrivateMap
+from medjepa.data.resize import Fit
+from medjepa.errors import DataError
+from medjepa.types import MODALITIES
+
+FORMAT = "medjepa-store"
+VERSION = 1
+INDEX_NAME = "index.json"
+TENSOR_NAME = "images"
+_SAFETENSORS_DTYPES = {"U8": "uint8", "U16": "uint16", "I16": "int16", "F32": "float32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image of a store.
+
+    Attributes:
+        shard: which shard.
+        row: which row of it.
+        key: hash of the file's content; the slices of one volume share it.
+        part: number of the slice in its volume, 0 for an image.
+        height: rows of the original, before resizing.
+        width: columns of the original.
+        spacing: (y, x) of the original in mm, None where the file does not say.
+        group: keyed hash of the patient (or lesion, study), "" if none is known.
+        source: which of the prepared folders.
+        modality: one of `MODALITIES`.
+        scale: value = stored * scale + offset.
+        offset: see `scale`.
+        window: (low, high) values shown as 0 and 1.
+    """
+
+    shard: int
+    row: int
+    key: str
+    part: int
+    height: int
+    width: int
+    spacing: tuple[float | None, float | None]
+    group: str
+    source: int
+    modality: str
+    scale: float
+    offset: float
+    window: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A safetensors file of the store, and what it holds."""
+
+    name: str
+    rows: int
+    channels: int
+    dtype: str
+
+
+def is_store(path: Path) -> bool:
+    """True for a folder with a store's index."""
+    return (path / INDEX_NAME).is_file()
+
+
+def open_store(path: str | Path) -> "Store":
+    """Open a prepared store.
+
+    Raises:
+        DataError: there is no store, or its index does not fit its shards.
+    """
+    return Store(Path(path))
+
+
+class Store:
+    """A prepared store, read through memory maps; it can be sent to worker processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        index = _read_index(path)
+        self.size: tuple[int, int] = (int(index["size"][0]), int(index["size"][1]))
+        self.fit: Fit = index["fit"]
+        self.shards = tuple(Shard(**shard) for shard in index["shards"])
+        self._columns: dict[str, list[Any]] = index["items"]
+        self.shard = np.asarray(self._columns["shard"], dtype=np.int32)
+        self.row = np.asarray(self._columns["row"], dtype=np.int64)
+        window = np.asarray(self._columns["window"], dtype=np.float64).reshape(-1, 2)
+        self._gain, self._bias = gain_and_bias(
+            np.asarray(self._columns["scale"], dtype=np.float64),
+            np.asarray(self._columns["offset"], dtype=np.float64),
+            window[:, 0],
+            window[:, 1],
+        )
+        self._maps: dict[int, np.ndarray] = {}
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A memory map cannot travel to another process; it is opened again there on first use.
+        return {**self.__dict__, "_maps": {}}
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Every image, in the order of the indices."""
+        names = list(Item.__dataclass_fields__)
+        pairs = {"spacing", "window"}
+        columns = [
+            [tuple(v) for v in self._columns[n]] if n in pairs else self._columns[n] for n in names
+        ]
+        return tuple(Item(*values) for values in zip(*columns, strict=True))
+
+    @property
+    def keys(self) -> list[str]:
+        """Hash of each item's file content."""
+        return self._columns["key"]
+
+    @property
+    def groups(self) -> list[str]:
+        """Keyed hash of each item's patient, "" where none is known."""
+        return self._columns["group"]
+
+    @cached_property
+    def modality(self) -> np.ndarray:
+        """Index into `MODALITIES` of each item."""
+        numbers = {name: i for i, name in enumerate(MODALITIES)}
+        return np.asarray([numbers.get(m, 0) for m in self._columns["modality"]], dtype=np.int64)
+
+    @property
+    def channels(self) -> int:
+        """1 if every image is grey, else 3."""
+        return max((shard.channels for shard in self.shards), default=1)
+
+    def private_map(self) -> PrivateMap:
+        """The way back to files and patients; only its owner can read it.
+
+        Raises:
+            DataError: the store was copied without its private folder.
+        """
+        return PrivateMap.read(self.path)
+
+    def gather(self, indices: np.ndarray, channels: int) -> np.ndarray:
+        """Read images as float32 (n, channels, H, W) in [0, 1]."""
+        images = np.empty((len(indices), channels, *self.size), dtype=np.float32)
+        shards = self.shard[indices]
+        for shard in np.unique(shards):
+            chosen = np.flatnonzero(shards == shard)
+            items = indices[chosen]
+            pixels = self._map(int(shard))[self.row[items]]
+            gain, bias = (a[items, None, None, None] for a in (self._gain, self._bias))
+            values = np.multiply(pixels, gain, dtype=np.float32)
+            values += bias
+            np.clip(values, 0.0, 1.0, out=values)
+            if values.shape[1] > channels:
+                values = match_channels(values, channels, axis=1)
+            images[chosen] = values  # one channel is repeated by broadcasting
+        return images
+
+    def stored(self, index: int) -> np.ndarray:
+        """One image (C, H, W) as it lies on the disk."""
+        return np.array(self._map(int(self.shard[index]))[self.row[index]])
+
+    def _map(self, shard: int) -> np.ndarray:
+        if shard not in self._maps:
+            self._maps[shard] = _map_shard(self.path / self.shards[shard].name)
+        return self._maps[shard]
+
+    def _check(self) -> None:
+        lengths = {name: len(column) for name, column in self._columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{self.path}: the index is damaged, its columns differ: {lengths}")
+        missing = [s.name for s in self.shards if not (self.path / s.name).is_file()]
+        if missing:
+            raise DataError(
+                f"{self.path}: {len(missing)} shards are missing ({missing[0]}, ...); "
+                "copy the whole folder, or prepare it again"
+            )
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads((path / INDEX_NAME).read_bytes())
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: not a prepared store (no {INDEX_NAME}); "
+            f"make one with: medjepa prepare data=FOLDER out={path}"
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{path}: {INDEX_NAME} is damaged: {error}; prepare it again") from error
+    if index.get("format") != FORMAT or index.get("version") != VERSION:
+        raise DataError(
+            f"{path}: made by another version "
+            f"({index.get('format')} {index.get('version')}); prepare it again"
+        )
+    return index
+
+
+def _map_shard(path: Path) -> np.ndarray:
+    """Map a shard's one tensor; layout: 8 bytes length, JSON header, data (safetensors format)."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[TENSOR_NAME]
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    dtype = np.dtype(_SAFETENSORS_DTYPES[entry["dtype"]])
+    assert dtype.name in STORED_DTYPES
+    begin, end = entry["data_offsets"]
+    count = (end - begin) // dtype.itemsize
+    flat = np.frombuffer(mapped, dtype=dtype, count=count, offset=8 + length + begin)
+    return flat.reshape(entry["shape"])

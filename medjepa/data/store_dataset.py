@@ -1,0 +1,138 @@
+"""Prepared stores as one torch dataset of [0, 1] images."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from medjepa.data.batching import Sample
+from medjepa.data.preprocessing import Pipeline
+from medjepa.data.store import Store
+from medjepa.errors import DataError
+from medjepa.types import MODALITIES
+
+_logger = logging.getLogger(__name__)
+
+
+class StoreDataset(Dataset[Sample]):
+    """Images of one or several stores, at one size and with one number of channels.
+
+    `indices` count through the stores in turn and choose a part; `modality` gives each store's
+    kind of image where the headers do not say. Reading many at once (`__getitems__`, which a
+    `DataLoader` uses) is much faster than one by one.
+
+    Raises:
+        DataError: no store, an index out of range, or an unknown modality.
+    """
+
+    def __init__(
+        self,
+        stores: Store | Sequence[Store],
+        *,
+        image_size: int | tuple[int, int] | None = None,
+        channels: Literal["auto", 1, 3] = "auto",
+        indices: Sequence[int] | np.ndarray | None = None,
+        modality: str | Sequence[str | None] | None = None,
+    ) -> None:
+        self.stores = (stores,) if isinstance(stores, Store) else tuple(stores)
+        if not self.stores:
+            raise DataError("a dataset needs at least one store")
+        self.image_size = _size(image_size, self.stores[0].size)
+        present = max(store.channels for store in self.stores)
+        self.channels: int = present if channels == "auto" else int(channels)
+        self._starts = np.cumsum([0, *(len(store) for store in self.stores)])
+        total = int(self._starts[-1])
+        chosen = np.arange(total) if indices is None else np.asarray(indices, dtype=np.int64)
+        if chosen.size and not 0 <= chosen.min() <= chosen.max() < total:
+            raise DataError(f"an index is outside 0..{total - 1}")
+        self.indices = chosen
+        self._modality = np.concatenate(
+            [
+                _modalities(store, name)
+                for store, name in zip(
+                    self.stores, _per_store(modality, len(self.stores)), strict=True
+                )
+            ]
+        )
+        if present > self.channels:
+            _logger.info("colour images are read as luminance (channels=1)")
+
+    @property
+    def source_counts(self) -> list[int]:
+        """How many of the chosen images each store gives; `BatchPlan` takes it with weights."""
+        counts = np.histogram(self.indices, bins=self._starts)[0] if len(self.stores) > 1 else []
+        return [int(n) for n in counts] if len(self.stores) > 1 else [len(self.indices)]
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """How a file becomes the tensor that this dataset yields (of the first store)."""
+        store = self.stores[0]
+        return Pipeline(
+            size=store.size, channels=self.channels, fit=store.fit, image_size=self.image_size
+        )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        items = self.indices[np.asarray(indices, dtype=np.int64)]
+        images, modality = self.read(items), self._modality[items].tolist()
+        return [Sample(image, kind) for image, kind in zip(images, modality, strict=True)]
+
+    def read(self, items: np.ndarray) -> Tensor:
+        """Read images by their number across all stores: float32 (n, C, H, W) in [0, 1]."""
+        if len(self.stores) == 1:
+            return self._read_store(self.stores[0], items)
+        images = torch.empty((len(items), self.channels, *self.image_size))
+        owners = np.searchsorted(self._starts, items, side="right") - 1
+        for owner in np.unique(owners):
+            chosen = np.flatnonzero(owners == owner)
+            local = items[chosen] - self._starts[owner]
+            images[torch.from_numpy(chosen)] = self._read_store(self.stores[owner], local)
+        return images
+
+    def _read_store(self, store: Store, items: np.ndarray) -> Tensor:
+        images = torch.from_numpy(store.gather(items, self.channels))
+        return resize_images(images, self.image_size)
+
+
+def resize_images(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (n, C, H, W) in [0, 1], antialiased."""
+    if tuple(images.shape[2:]) == size:
+        return images
+    resized: Tensor = functional.interpolate(
+        images, size=size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return resized.clamp_(0.0, 1.0)
+
+
+def _size(asked: int | tuple[int, int] | None, default: tuple[int, int]) -> tuple[int, int]:
+    if asked is None:
+        return default
+    return (asked, asked) if isinstance(asked, int) else (int(asked[0]), int(asked[1]))
+
+
+def _per_store(modality: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+    names: list[Any] = (
+        [modality] * count if modality is None or isinstance(modality, str) else list(modality)
+    )
+    if len(names) != count:
+        raise DataError(f"data.modality names {len(names)} kinds for {count} sources")
+    for name in names:
+        if name is not None and name not in MODALITIES:
+            raise DataError(f"data.modality: {name!r} is unknown; one of {', '.join(MODALITIES)}")
+    return names
+
+
+def _modalities(store: Store, name: str | None) -> np.ndarray:
+    if name is None:
+        return store.modality
+    return np.full(len(store), MODALITIES.index(name), dtype=np.int64)

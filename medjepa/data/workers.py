@@ -1,0 +1,172 @@
+"""Decoding processes that survive bad files: a crash or a hang costs one file, not the run."""
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_MEMORY_BYTES = 6 << 30
+_AHEAD = 4
+_WINDOW = 256
+_BOOT = "import sys; sys.path[:] = {path!r}; from medjepa.data.worker_process import main; main()"
+
+
+def map_in_processes(
+    function: Callable[..., Result],
+    tasks: Sequence[str],
+    arguments: tuple[Any, ...],
+    *,
+    on_death: Callable[[str], Result],
+    num_workers: int,
+    timeout_s: float,
+    memory_bytes: int = _MEMORY_BYTES,
+) -> Iterator[Result]:
+    """Yield function(task, *arguments) for each task in order.
+
+    A task whose process dies, or takes longer than `timeout_s`, gives `on_death(reason)`; a new
+    process goes on with the next. The processes import `function`'s module and nothing of the
+    caller's script, so no `if __name__ == "__main__"` is needed.
+    """
+    run = _Run(function, tasks, arguments, num_workers, timeout_s, memory_bytes)
+    try:
+        yield from run.results(on_death)
+    finally:
+        run.stop()
+
+
+class _Worker:
+    """One process, the tasks that it has not answered yet, and a thread that reads its answers."""
+
+    def __init__(self, setup: bytes, answers: "queue.SimpleQueue[tuple[_Worker, Any]]") -> None:
+        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 ("" is the folder here)
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", _BOOT.format(path=path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        self.pending: deque[int] = deque()
+        self.since = time.monotonic()
+        self.send(setup)
+        self.listener = threading.Thread(target=self._listen, args=(answers,), daemon=True)
+        self.listener.start()
+
+    def send(self, message: bytes) -> None:
+        assert self.process.stdin is not None
+        # A dead process is noticed by its listener, with the reason; not here.
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(message)
+            self.process.stdin.flush()
+
+    def _listen(self, answers: "queue.SimpleQueue[tuple[_Worker, Any]]") -> None:
+        assert self.process.stdout is not None
+        while True:
+            try:
+                result = pickle.load(self.process.stdout)  # noqa: S301  (our own process)
+            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+                answers.put((self, _GONE))
+                return
+            answers.put((self, result))
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.listener.join()  # it ends with the pipe; closing under its hands could block
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
+        self.errors.close()
+
+    def last_words(self) -> str:
+        status = self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else f"exit status {status}"
+
+
+_GONE = object()
+
+
+class _Run:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        tasks: Sequence[str],
+        arguments: tuple[Any, ...],
+        num_workers: int,
+        timeout_s: float,
+        memory_bytes: int,
+    ) -> None:
+        self._setup = pickle.dumps((function, arguments, memory_bytes))
+        self._tasks = tasks
+        self._timeout_s = timeout_s
+        self._answers: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
+        self._todo = deque(range(len(tasks)))
+        self._done: dict[int, Any] = {}
+        self._next = 0
+        self._workers = [self._start() for _ in range(num_workers)]
+
+    def results(self, on_death: Callable[[str], Any]) -> Iterator[Any]:
+        while self._next < len(self._tasks):
+            for worker in self._workers:
+                self._feed(worker)
+            self._wait(on_death)
+            while self._next in self._done:
+                yield self._done.pop(self._next)
+                self._next += 1
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def _start(self) -> _Worker:
+        return _Worker(self._setup, self._answers)
+
+    def _feed(self, worker: _Worker) -> None:
+        # The window bounds how many finished images wait for one slow file.
+        while (
+            self._todo and len(worker.pending) < _AHEAD and self._todo[0] < self._next + _WINDOW
+        ):
+            if not worker.pending:
+                worker.since = time.monotonic()
+            number = self._todo.popleft()
+            worker.pending.append(number)
+            worker.send(pickle.dumps(self._tasks[number]))
+
+    def _wait(self, on_death: Callable[[str], Any]) -> None:
+        try:
+            worker, result = self._answers.get(timeout=min(1.0, self._timeout_s))
+        except queue.Empty:
+            pass
+        else:
+            if worker not in self._workers:
+                return  # the last word of a process that was stopped for its slowness
+            if result is _GONE:
+                self._replace(worker, on_death(f"the decoder crashed: {worker.last_words()}"))
+            else:
+                self._done[worker.pending.popleft()] = result
+                worker.since = time.monotonic()
+        for worker in self._workers:
+            if worker.pending and time.monotonic() - worker.since > self._timeout_s:
+                self._replace(worker, on_death(f"decoding took longer than {self._timeout_s:g} s"))
+
+    def _replace(self, worker: _Worker, blame: Any) -> None:
+        if worker.pending:
+            self._done[worker.pending.popleft()] = blame
+        # The rest of its tasks are innocent: they go first to the next free process.
+        self._todo.extendleft(reversed(worker.pending))
+        worker.stop()
+        self._workers[self._workers.index(worker)] = self._start()
