@@ -1,0 +1,99 @@
+"""From a dataset to the batches of a run: the images of a step depend on the seed and the step alone."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from medjepa.data.batching import Batch
+from medjepa.data.sampling import BatchPlan
+from medjepa.objectives.distributed import world
+from medjepa.utils.device import available_cpus
+
+
+class PlannedSteps(Sampler[list[int]]):
+    """The planned batches of steps `start` to `stop`, this process's share of each.
+
+    Shares are consecutive: the models draw their views for the whole batch and take the rows of
+    their process in the same way.
+    """
+
+    def __init__(self, plan: BatchPlan, start: int, stop: int) -> None:
+        self.plan, self.start, self.stop = plan, start, stop
+        self.rank, self.num_processes = world()
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.start, self.stop):
+            yield share_of(self.plan.batch(step), self.rank, self.num_processes)
+
+
+def share_of(batch: list[int], rank: int, num_processes: int) -> list[int]:
+    """Return the consecutive part of a batch that a process takes."""
+    share = len(batch) // num_processes
+    return batch[rank * share : (rank + 1) * share]
+
+
+def load_batches(
+    dataset: Dataset[Any],
+    batches: Sampler[list[int]] | Sequence[list[int]],
+    *,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader[Any]:
+    """Load the listed batches in order; workers leave Ctrl-C to the process that started them."""
+    num_workers = min(num_workers, available_cpus())
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=collate_images,
+        pin_memory=pin_memory,
+        worker_init_fn=_ignore_interrupt,
+        # The loader draws a seed for its workers: from its own generator, or every restart
+        # would move the global one, and with it the model's dropout.
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def _ignore_interrupt(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def collate_images(items: Sequence[Any]) -> Batch:
+    """Stack tensors, (tensor, label) pairs, or samples with a modality; labels are dropped."""
+    images = torch.stack([item if isinstance(item, Tensor) else item[0] for item in items])
+    numbers = [getattr(item, "modality", 0) for item in items]
+    return Batch(images, torch.tensor(numbers, dtype=torch.long))
+
+
+def validation_batches(num_samples: int, batch_size: int) -> list[list[int]]:
+    """Batches of equal size in order, this process's share of each.
+
+    SIGReg depends on the number of samples, so an incomplete last batch is left out; fewer images
+    than a batch make one batch.
+    """
+    rank, num_processes = world()
+    size = min(batch_size, num_samples // num_processes * num_processes)
+    starts = range(0, num_samples - size + 1, size) if size else range(0)
+    return [share_of(list(range(s, s + size)), rank, num_processes) for s in starts]
+
+
+def pixel_statistics(dataset: Dataset[Any], seed: int, limit: int = 2000) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation per channel (C,) over up to `limit` images, chosen by seed."""
+    num = len(dataset)  # type: ignore[arg-type]
+    chosen = torch.randperm(num, generator=torch.Generator().manual_seed(seed))[:limit].tolist()
+    pieces = [chosen[start : start + 64] for start in range(0, len(chosen), 64)]
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for batch in load_batches(dataset, pieces):
+        values = batch.images.double().transpose(0, 1).flatten(1)
+        count += values.shape[1]
+        total = total + values.sum(1)
+        squares = squares + values.square().sum(1)
+    mean = total / count
+    return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()

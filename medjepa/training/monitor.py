@@ -1,0 +1,75 @@
+"""Watching for collapse: are the embeddings of different images still different?"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+KEPT_ROWS = 512
+ALARM_RANK_SHARE = 0.05
+ALARM_SPREAD = 1e-3
+
+
+def rankme(embeddings: Float[Tensor, "n d"]) -> float:
+    """Return the effective rank: exp of the entropy of the singular values' shares.
+
+    Between 1 (all embeddings on a line) and min(n, d). Source: Garrido et al., arXiv 2210.02885.
+    """
+    values = torch.linalg.svdvals(embeddings.double())
+    shares = values / values.sum().clamp(min=1e-12) + 1e-7
+    return float(torch.exp(-(shares * shares.log()).sum()))
+
+
+def feature_spread(embeddings: Float[Tensor, "n d"]) -> float:
+    """Return the features' mean standard deviation over images, in units of their mean length."""
+    spread = embeddings.double().std(0).mean()
+    size = embeddings.double().square().mean().sqrt().clamp(min=1e-12)
+    return float(spread / size)
+
+
+@dataclass
+class CollapseMonitor:
+    """The last embeddings, and what they say.
+
+    Attributes:
+        rows: (n, D) the newest embeddings, on the CPU.
+        alarmed_at: step of the last alarm, -1 if none.
+    """
+
+    rows: Tensor | None = None
+    alarmed_at: int = -1
+
+    def add(self, embeddings: Float[Tensor, "b d"]) -> None:
+        """Keep the newest rows."""
+        new = embeddings.detach().float().cpu()
+        self.rows = (new if self.rows is None else torch.cat([self.rows, new]))[-KEPT_ROWS:]
+
+    def measure(self) -> tuple[float, float]:
+        """Return RankMe and the feature spread of the rows; (nan, nan) without any."""
+        if self.rows is None or len(self.rows) < 2:
+            return float("nan"), float("nan")
+        return rankme(self.rows), feature_spread(self.rows)
+
+    def alarm(self, step: int, repeat_every: int) -> str:
+        """Return what to tell the user if the embeddings have collapsed, "" otherwise.
+
+        Said once and then at most every `repeat_every` steps.
+        """
+        if self.rows is None or (self.alarmed_at >= 0 and step - self.alarmed_at < repeat_every):
+            return ""
+        rank, spread = self.measure()
+        possible = min(self.rows.shape)
+        if rank > ALARM_RANK_SHARE * possible + 1 and spread > ALARM_SPREAD:
+            return ""
+        self.alarmed_at = step
+        return (
+            f"collapse: the embeddings of different images have become alike (RankMe {rank:.1f} of "
+            f"{possible} possible, feature spread {spread:.2g}). If this stays, the encoder learns "
+            "nothing. Try a larger training.lambda_reg (twice), a smaller training.learning_rate "
+            "(a third), a larger training.batch_size, or check that the images are not all alike."
+        )
+
+    def state(self) -> dict[str, Tensor | int | None]:
+        """Return what a resumed run needs to report the same numbers."""
+        return {"rows": self.rows, "alarmed_at": self.alarmed_at}

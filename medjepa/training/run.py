@@ -1,0 +1,151 @@
+"""`medjepa pretrain` in Python: from a configuration to a run folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medjepa.config import Config, flat, load_config, save_yaml
+from medjepa.errors import ConfigError
+from medjepa.models.lejepa import LeJEPA
+from medjepa.training.distributed import is_first, process_group, wait_for_all
+from medjepa.training.files import BEST, LAST, check_free
+from medjepa.training.hooks import Hook
+from medjepa.training.resume import differences
+from medjepa.training.settings import TrainerSettings
+from medjepa.training.sources import open_sources
+from medjepa.training.state import History
+from medjepa.training.trainer import MedJEPATrainer
+from medjepa.utils.logging import get_logger, log_to
+
+CONFIG_FILE, LOG_FILE = "config.yaml", "train.log"
+# Settings that may differ between a run and its continuation.
+FREE_SECTIONS = ("hardware", "logging", "evaluation")
+FREE_KEYS = (
+    "resume",
+    "out",
+    "label",
+    "checkpoint",
+    "data.num_workers",
+    "data.cache_dir",
+    "data.dataset",
+)
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        out: its folder.
+        checkpoint: the best model's file.
+        history: train_loss, val_loss and epochs.
+        num_steps: steps taken in all.
+        seconds: time trained in all.
+    """
+
+    out: Path
+    checkpoint: Path
+    history: History
+    num_steps: int
+    seconds: float
+
+
+def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
+    """Pre-train an encoder into the folder `config.out`.
+
+    Raises:
+        ConfigError: a setting is missing or contradicts another, or the folder is not free.
+        DataError: the images cannot be used.
+        TrainingError: the loss is no longer a number.
+        KeyboardInterrupt: stopped by the user; the run can be continued.
+    """
+    out = _run_folder(config)
+    with process_group(), log_to(out / LOG_FILE if is_first() else None, console=is_first()):
+        sources = open_sources(config)
+        trainer = MedJEPATrainer(
+            build_model(config),
+            sources.train,
+            trainer_settings(config),
+            sources.val,
+            hooks=hooks,
+            seed=config.seed,
+            run_dir=out,
+            pipeline=sources.pipeline,
+            weights=config.data.weights or None,
+        )
+        last = trainer.files.checkpoint_dir / LAST
+        if config.resume and last.is_file():
+            trainer.load_checkpoint(last)
+            _logger.info(
+                "going on from step %d of %d", trainer.state.step, trainer.state.total_steps
+            )
+        if is_first():
+            save_yaml(config, out / CONFIG_FILE)
+        history = trainer.train()
+        wait_for_all()
+    return RunResult(
+        out=out,
+        checkpoint=trainer.files.checkpoint_dir / BEST,
+        history=history,
+        num_steps=trainer.state.step,
+        seconds=trainer.state.seconds,
+    )
+
+
+def build_model(config: Config) -> LeJEPA:
+    """Build the model of a configuration; its weights depend on the seed.
+
+    Raises:
+        ConfigError: the sizes do not fit one another.
+    """
+    if config.model.type != "lejepa":
+        raise ConfigError(f"model.type={config.model.type}: 2-D images are trained with lejepa")
+    torch.manual_seed(config.seed)
+    settings = {**vars(config.model), **vars(config.masking), **vars(config.views)}
+    arguments = {key: value for key, value in settings.items() if key not in ("type", "name")}
+    try:
+        return LeJEPA(**arguments, lambda_reg=config.training.lambda_reg, seed=config.seed)
+    except ValueError as error:
+        raise ConfigError(f"model: {error}") from error
+
+
+def trainer_settings(config: Config) -> dict[str, object]:
+    """Return the trainer's flat settings."""
+    merged: dict[str, Any] = {
+        **vars(config.training),
+        **vars(config.logging),
+        **vars(config.hardware),
+        "num_workers": config.data.num_workers,
+    }
+    return {f.name: merged[f.name] for f in fields(TrainerSettings)}
+
+
+def _run_folder(config: Config) -> Path:
+    """Check that the run may write to `out`, and that a continued one is still the same."""
+    if not config.out:
+        raise ConfigError("out: where to write the run? give out=runs/NAME")
+    out = Path(config.out)
+    check_free(out, resume=config.resume)
+    before = out / CONFIG_FILE
+    if config.resume and before.is_file():
+        changed = differences(_deciding(load_config(before)), _deciding(config))
+        if changed:
+            raise ConfigError(
+                f"resume=true, but the settings of {before} differ: {'; '.join(changed)}. The result "
+                "would be neither run: set them back, or start a new run in another out"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _deciding(config: Config) -> dict[str, object]:
+    """Return the settings on which the weights depend."""
+    return {
+        key: value
+        for key, value in flat(config).items()
+        if key not in FREE_KEYS and key.partition(".")[0] not in FREE_SECTIONS
+    }

@@ -1,0 +1,1 @@
+"""What every part may use: the device, the log, progress, figures."""
