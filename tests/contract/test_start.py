@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,24 @@ def test_cuda_packages_are_damage_where_there_is_no_card(start, environment):
     info.mkdir()
     (info / "RECORD").write_text("")
     assert "nvidia-cublas" in start.damage()
+
+
+def test_a_ready_environment_is_used_and_one_that_lost_a_package_is_completed(
+    start, environment, monkeypatch, tmp_path
+):
+    done = []
+    monkeypatch.setattr(start, "STAMP", tmp_path / "stamp.txt")
+    monkeypatch.setattr(start, "install", done.append)
+    start.finish("test")
+    start.prepare_environment("demo")
+    start.prepare_environment("test")
+    assert done == []
+    shutil.rmtree(environment / "numpy-2.4.6.dist-info")
+    start.prepare_environment("demo")
+    assert done == ["demo"]
+    # The stamp was renewed for the demo only.
+    start.prepare_environment("test")
+    assert done == ["demo", "test"]
 
 
 def test_a_changed_requirement_is_noticed(start, monkeypatch, tmp_path):

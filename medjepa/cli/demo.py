@@ -1,0 +1,214 @@
+"""`medjepa demo`: the whole job on built-in synthetic images, by the verbs a user would type."""
+
+import json
+import shlex
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from medjepa import __version__
+from medjepa.cli.main import load
+from medjepa.errors import ConfigError
+
+HELP = """\
+usage: medjepa demo [out=runs/demo] [seed=0] [patients=500] [epochs=30] [model=vit_ti8_64]
+
+Makes synthetic radiographs (no patient, no network), pre-trains an encoder on them without labels,
+and evaluates it: about 7 minutes on 2 cores. Each step prints the command that does the same on
+your own images. A stopped demo goes on when it is called again, a finished one is shown again.
+
+  out=runs/demo      folder for everything; one made with other keys is moved aside to runs/demo.1
+  seed=0             decides images, training and evaluation
+  patients=500       with 4 images each
+  epochs=30          of pre-training
+  model=vit_ti8_64   size of the encoder, a name from the registry
+"""
+NUM_STEPS = 4
+STATE = "demo.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """What is made and how long it is trained."""
+
+    out: str = "runs/demo"
+    seed: int = 0
+    patients: int = 500
+    epochs: int = 30
+    model: str = "vit_ti8_64"
+
+
+@dataclass
+class DemoFolder:
+    """The demo's folder and which of its steps are finished, kept in a file there."""
+
+    path: Path
+    settings: DemoSettings
+    finished: list[str] = field(default_factory=list)
+
+    def finish(self, step: str) -> None:
+        """Note that a step need not be done again."""
+        self.finished.append(step)
+        self.save()
+
+    def save(self) -> None:
+        """Write the state; renamed into place, so that an interrupted write leaves the old one."""
+        text = json.dumps({**identity(self.settings), "finished": self.finished}, indent=2)
+        partial = self.path / f"{STATE}.partial"
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(self.path / STATE)
+
+
+def run(arguments: list[str]) -> int:
+    """Make images, decode, pre-train and evaluate; returns the exit status."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(HELP, end="")
+        return 0
+    settings = parse(arguments)
+    folder = open_folder(Path(settings.out), settings)
+    begin = time.monotonic()
+    if "images" not in folder.finished:
+        announce(1, "make synthetic radiographs: PNG and DICOM files, and a table of labels")
+        make_images(folder)
+        folder.finish("images")
+    for number, (verb, what) in enumerate(STEPS.items(), start=2):
+        if verb in folder.finished:
+            continue
+        verb_arguments = arguments_for(verb, folder)
+        announce(number, what)
+        print(f"      $ {shlex.join(['medjepa', verb, *verb_arguments])}\n", flush=True)
+        status = load(verb)(verb_arguments)
+        if status:
+            return status
+        folder.finish(verb)
+    return conclude(folder, time.monotonic() - begin)
+
+
+STEPS = {
+    "prepare": "decode them once, into a store",
+    "pretrain": "pre-train an encoder, without labels",
+    "evaluate": "was it worth it? the frozen encoder against four baselines, by patients",
+}
+
+
+def parse(arguments: list[str]) -> DemoSettings:
+    """Read the demo's few keys.
+
+    Raises:
+        ConfigError: an unknown key, or a value that is no number where one is needed.
+    """
+    kinds = {entry.name: entry.type for entry in fields(DemoSettings)}
+    values: dict[str, object] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or key not in kinds:
+            raise ConfigError(
+                f"medjepa demo takes {', '.join(f'{k}=' for k in kinds)}; got {argument!r}"
+            )
+        if kinds[key] is int and not value.isdecimal():
+            raise ConfigError(f"{key}: need a whole number, got {value!r}")
+        values[key] = int(value) if kinds[key] is int else value
+    return DemoSettings(**values)  # type: ignore[arg-type]
+
+
+def identity(settings: DemoSettings) -> dict[str, object]:
+    """Return what must be equal for an earlier demo to be gone on with."""
+    content: dict[str, object] = {"medjepa": __version__, **asdict(settings)}
+    del content["out"]  # the folder may be moved
+    return content
+
+
+def open_folder(path: Path, settings: DemoSettings) -> DemoFolder:
+    """Make the folder, go on in it, or move one with other settings aside.
+
+    Raises:
+        ConfigError: the folder holds something that is not a demo's.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        earlier = read_state(path)
+        if earlier is None:
+            raise ConfigError(
+                f"out={path}: holds something else; give a folder that is new or empty"
+            )
+        finished = earlier.pop("finished", [])
+        if earlier == identity(settings) and isinstance(finished, list):
+            return DemoFolder(path, settings, finished)
+        aside = next(
+            p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.{n}")).exists()
+        )
+        path.rename(aside)
+        print(f"An earlier demo with other settings was moved to {aside}")
+    path.mkdir(parents=True, exist_ok=True)
+    folder = DemoFolder(path, settings)
+    folder.save()
+    return folder
+
+
+def read_state(path: Path) -> dict[str, object] | None:
+    """Return what the demo wrote about itself, None if there is nothing of the kind."""
+    try:
+        content = json.loads((path / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def make_images(folder: DemoFolder) -> None:
+    """Write the synthetic data set."""
+    from medjepa.data.phantoms import generate
+    from medjepa.utils.progress import progress
+
+    settings = folder.settings
+    num_images = settings.patients * 4
+    with progress("making images", num_images) as advance:
+        generate(
+            folder.path / "images",
+            num_patients=settings.patients,
+            images_per_patient=4,
+            seed=settings.seed,
+            progress=advance,
+        )
+
+
+def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
+    """Return what a user would type after the verb."""
+    out, settings = folder.path, folder.settings
+    run_folder = out / "run"
+    if verb == "prepare":
+        return [f"data={out / 'images' / 'labels.csv'}", f"out={out / 'store'}", "size=64"]
+    if verb == "pretrain":
+        last = run_folder / "checkpoints" / "last.pt"
+        if run_folder.exists() and not last.exists():
+            shutil.rmtree(run_folder)  # stopped before its first checkpoint: nothing to go on from
+        arguments = [
+            f"data={out / 'store'}",
+            f"out={run_folder}",
+            f"model={settings.model}",
+            "model.in_channels=1",
+            f"training.num_epochs={settings.epochs}",
+            f"seed={settings.seed}",
+        ]
+        return [*arguments, "resume=true"] if last.exists() else arguments
+    return [
+        f"checkpoint={run_folder / 'checkpoints' / 'last.pt'}",
+        f"data={out / 'store'}",
+        "label=label",
+        f"out={run_folder / 'report'}",
+    ]
+
+
+def announce(number: int, what: str) -> None:
+    """Say which step begins."""
+    print(f"\n[{number}/{NUM_STEPS}] {what}", flush=True)
+
+
+def conclude(folder: DemoFolder, seconds: float) -> int:
+    """Repeat the verdict and say where the report is."""
+    report = folder.path / "run" / "report"
+    results: Mapping[str, object] = json.loads((report / "results.json").read_text("utf-8"))
+    print(f"\nDone in {seconds / 60:.1f} minutes, on synthetic images: {results['verdict']}")
+    print(f"The report: {(report / 'index.html').resolve()}")
+    print("Next, your own images: docs/how-to/own-data.md")
+    return 0
