@@ -117,8 +117,8 @@ def prepare_environment(command: str) -> None:
     Raises:
         SetupError: a step failed; the end of its log has been printed.
     """
-    wanted = fingerprint(command)
-    if STAMP.is_file() and wanted in STAMP.read_text(encoding="utf-8") and not damage():
+    stamp = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.is_file() else []
+    if fingerprint(command) in stamp and set(stamp[2:]) <= installed() and not damage():
         return
     print(f"Setting up {VENV} (once; about 2 minutes)", flush=True)
     if python_works():
@@ -141,10 +141,13 @@ def prepare_environment(command: str) -> None:
 
 
 def finish(command: str) -> None:
-    """Write the stamp, last of all: what has none was interrupted."""
-    # The set for the tests holds the demo's.
-    done = [fingerprint("demo")] + ([fingerprint("test")] if command == "test" else [])
-    STAMP.write_text("\n".join(done) + "\n", encoding="utf-8")
+    """Write the stamp, last of all: an environment that has none was interrupted.
+
+    Two lines say what it is good for (the set for the tests holds the demo's), the rest what is in.
+    """
+    ready_for = [fingerprint("demo"), fingerprint("test") if command == "test" else "demo only"]
+    text = "\n".join([*ready_for, *sorted(installed())]) + "\n"
+    STAMP.write_text(text, encoding="utf-8")
 
 
 def fingerprint(command: str) -> str:
@@ -159,22 +162,27 @@ def damage() -> str:
     """Return what is wrong with `.venv`, or "": every installed file is there in its full size."""
     if not python_works():
         return "its Python does not run, or is not the one that runs this file"
-    names = set()
-    for info in site_packages().glob("*.dist-info"):
-        names.add(info.name.split("-")[0].lower().replace("_", "-"))
+    for name in sorted(installed()):
         # pip writes RECORD after all files of a package: one that was interrupted has none.
-        if not (info / "RECORD").is_file():
-            return f"{info.name} was only half installed"
-        with (info / "RECORD").open(encoding="utf-8", newline="") as record:
-            for path, _, size in csv.reader(record):
-                if size and file_size(info.parent / path) != int(size):
-                    return f"{path} of {info.name} is missing or cut short"
+        record = site_packages() / name / "RECORD"
+        if not record.is_file():
+            return f"{name} was only half installed"
+        with record.open(encoding="utf-8", newline="") as lines:
+            for path, _, size in csv.reader(lines):
+                if size and file_size(site_packages() / path) != int(size):
+                    return f"{path} of {name} is missing or cut short"
+    names = {name.split("-")[0].lower().replace("_", "-") for name in installed()}
     if not {"torch", "medjepa"} <= names:
         return "torch or medjepa is not installed"
     cuda = sorted(name for name in names if name.startswith(("nvidia-", "cuda-")))
     if cuda and torch_requirement().endswith("+cpu"):
         return f"CUDA packages came in on a machine without an NVIDIA card: {', '.join(cuda)}"
     return ""
+
+
+def installed() -> set[str]:
+    """Return the names of the folders in which pip records each installed package and version."""
+    return {path.name for path in site_packages().glob("*.dist-info")}
 
 
 def python_works() -> bool:
