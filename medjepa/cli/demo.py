@@ -4,7 +4,6 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -25,8 +24,19 @@ your own images. A stopped demo goes on when it is called again, a finished one 
   epochs=30          of pre-training
   model=vit_ti8_64   size of the encoder, a name from the registry
 """
-NUM_STEPS = 4
 STATE = "demo.json"
+# What each step leaves behind; a finished step whose product has been deleted is done again.
+PRODUCTS = {
+    "images": "images/labels.csv",
+    "prepare": "store/index.json",
+    "pretrain": "run/checkpoints/last.pt",
+    "evaluate": "run/report/results.json",
+}
+STEPS = {
+    "prepare": "decode them once, into a store",
+    "pretrain": "pre-train an encoder, without labels",
+    "evaluate": "was it worth it? the frozen encoder against four baselines, by patients",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +57,10 @@ class DemoFolder:
     path: Path
     settings: DemoSettings
     finished: list[str] = field(default_factory=list)
+
+    def has(self, step: str) -> bool:
+        """Whether a step is finished and what it made is still there."""
+        return step in self.finished and (self.path / PRODUCTS[step]).exists()
 
     def finish(self, step: str) -> None:
         """Note that a step need not be done again."""
@@ -69,12 +83,12 @@ def run(arguments: list[str]) -> int:
     settings = parse(arguments)
     folder = open_folder(Path(settings.out), settings)
     begin = time.monotonic()
-    if "images" not in folder.finished:
+    if not folder.has("images"):
         announce(1, "make synthetic radiographs: PNG and DICOM files, and a table of labels")
         make_images(folder)
         folder.finish("images")
     for number, (verb, what) in enumerate(STEPS.items(), start=2):
-        if verb in folder.finished:
+        if folder.has(verb):
             continue
         verb_arguments = arguments_for(verb, folder)
         announce(number, what)
@@ -84,13 +98,6 @@ def run(arguments: list[str]) -> int:
             return status
         folder.finish(verb)
     return conclude(folder, time.monotonic() - begin)
-
-
-STEPS = {
-    "prepare": "decode them once, into a store",
-    "pretrain": "pre-train an encoder, without labels",
-    "evaluate": "was it worth it? the frozen encoder against four baselines, by patients",
-}
 
 
 def parse(arguments: list[str]) -> DemoSettings:
@@ -201,14 +208,14 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
 
 def announce(number: int, what: str) -> None:
     """Say which step begins."""
-    print(f"\n[{number}/{NUM_STEPS}] {what}", flush=True)
+    print(f"\n[{number}/{len(PRODUCTS)}] {what}", flush=True)
 
 
 def conclude(folder: DemoFolder, seconds: float) -> int:
     """Repeat the verdict and say where the report is."""
-    report = folder.path / "run" / "report"
-    results: Mapping[str, object] = json.loads((report / "results.json").read_text("utf-8"))
-    print(f"\nDone in {seconds / 60:.1f} minutes, on synthetic images: {results['verdict']}")
-    print(f"The report: {(report / 'index.html').resolve()}")
+    results = json.loads((folder.path / PRODUCTS["evaluate"]).read_text(encoding="utf-8"))
+    print(f"\nOn synthetic images: {results['verdict']['sentence']}")
+    print(f"It took {seconds / 60:.1f} minutes. The report:")
+    print(f"  {(folder.path / 'run' / 'report' / 'index.html').resolve()}")
     print("Next, your own images: docs/how-to/own-data.md")
     return 0
