@@ -18,7 +18,9 @@ from medjepa.errors import DataError
 FOLDER_LABEL = "folder"
 """`label=folder` takes the name of the folder that an image lies in."""
 AUTO_SPLIT = "auto"
-_MISSING = ("", "nan", "na", "n/a", "none", "null")
+_MISSING = ("", "nan", "na", "n/a", "null")
+# An image that lies in several parts under different names belongs to the last of these.
+_PART_ORDER = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,9 @@ def labelled(
             raise DataError(
                 f"no column {name!r} for {purpose}=; the table has {', '.join(columns)}"
             )
-    by_key: dict[str, _Row] = {}
-    for row in rows:
-        if row.values[label].lower() in _MISSING:
-            continue
-        first = by_key.setdefault(row.record.key, row)
-        if first.values[label] != row.values[label]:
-            raise DataError(
-                "two identical images have different labels "
-                f"({first.values[label]!r} and {row.values[label]!r}): {first.record.path} and "
-                f"{row.record.path}; correct the table or remove one"
-            )
-    return _build(store, by_key, label, group, split_name, notes + _left_out(rows, label))
+    by_key, repeated = _one_row_per_image(rows, label, split_name)
+    notes += _left_out(rows, label) + repeated
+    return _build(store, by_key, label, group, split_name, notes)
 
 
 @dataclass(frozen=True)
@@ -144,7 +137,7 @@ def _tables(
             if label not in asked.columns:
                 continue
             try:
-                entries += tables_beside(source, Path(root), files, table=path, group=None)
+                entries += tables_beside(source, Path(root), files, table=path)
             except DataError:
                 continue  # with several sources a table need not name files of each
     if not entries and label not in seen:
@@ -156,6 +149,46 @@ def _tables(
     if not entries:
         raise DataError(f"no row of the table names an image of the store {store.path}")
     return entries
+
+
+def _one_row_per_image(
+    rows: Sequence[_Row], label: str, split: str | None
+) -> tuple[dict[str, _Row], list[str]]:
+    """Choose a row for each image where a file occurs several times, and say what was chosen.
+
+    Copies in several parts of the split count for the one that must not be trained on: else the
+    test would hold an image of the training. Copies with contradictory labels are left out.
+    """
+    copies: dict[str, list[_Row]] = {}
+    for row in rows:
+        if row.values[label].lower() not in _MISSING:
+            copies.setdefault(row.record.key, []).append(row)
+    by_key: dict[str, _Row] = {}
+    moved = contradictory = 0
+    for key, same in copies.items():
+        if label != split and len({row.values[label] for row in same}) > 1:
+            contradictory += 1
+            continue
+        if split is not None:
+            same.sort(key=lambda row: _part_rank(row.values[split]))
+            moved += same[0].values[split] != same[-1].values[split]
+        by_key[key] = same[-1]
+    notes = []
+    if moved:
+        notes.append(
+            f"{moved} images occur in several parts of the split under different names; "
+            "they count for the test before validation before training"
+        )
+    if contradictory:
+        notes.append(
+            f"{contradictory} images occur several times with contradictory labels: left out"
+        )
+    return by_key, notes
+
+
+def _part_rank(name: str) -> int:
+    lowered = name.strip().lower()
+    return next((i for i, part in enumerate(_PART_ORDER) if lowered.startswith(part)), 0)
 
 
 def _left_out(rows: Sequence[_Row], label: str) -> list[str]:
