@@ -198,12 +198,7 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
             f"seed={settings.seed}",
         ]
         return [*arguments, "resume=true"] if last.exists() else arguments
-    return [
-        f"checkpoint={run_folder / 'checkpoints' / 'last.pt'}",
-        f"data={out / 'store'}",
-        "label=label",
-        f"out={run_folder / 'report'}",
-    ]
+    return [f"checkpoint={run_folder}", f"data={out / 'store'}", "label=label"]
 
 
 def announce(number: int, what: str) -> None:

@@ -26,7 +26,7 @@ def typed(monkeypatch):
                 demo.Path(keys["out"]).mkdir()
                 (demo.Path(keys["out"]) / "index.json").touch()
             if verb == "evaluate":
-                report = demo.Path(keys["out"])
+                report = demo.Path(keys["checkpoint"]) / "report"
                 report.mkdir(parents=True)
                 verdict = {"verdict": {"sentence": "Pre-training helped."}}
                 (report / "results.json").write_text(json.dumps(verdict))
