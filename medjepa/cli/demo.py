@@ -4,15 +4,16 @@ import json
 import shlex
 import shutil
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from medjepa import __version__
 from medjepa.cli.main import load
 from medjepa.errors import ConfigError
 
 HELP = """\
-usage: medjepa demo [out=runs/demo] [seed=0] [patients=500] [epochs=30] [model=vit_ti8_64]
+usage: medjepa demo [out=runs/demo] [seed=0] [key=value ...]
 
 Makes synthetic radiographs (no patient, no network), pre-trains an encoder on them without labels,
 and evaluates it: about 7 minutes on 2 cores. Each step prints the command that does the same on
@@ -21,7 +22,8 @@ your own images. A stopped demo goes on when it is called again, a finished one 
   out=runs/demo      folder for everything; one made with other keys is moved aside to runs/demo.1
   seed=0             decides images, training and evaluation
   patients=500       with 4 images each
-  epochs=30          of pre-training
+  epochs=40          of pre-training, at most
+  minutes=4.5        of pre-training, at most: on a slow machine there are fewer steps
   model=vit_ti8_64   size of the encoder, a name from the registry
 """
 STATE = "demo.json"
@@ -39,6 +41,9 @@ STEPS = {
 }
 
 
+POSITIVE = ("patients", "epochs", "minutes")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
     """What is made and how long it is trained."""
@@ -46,7 +51,8 @@ class DemoSettings:
     out: str = "runs/demo"
     seed: int = 0
     patients: int = 500
-    epochs: int = 30
+    epochs: int = 40
+    minutes: float = 4.5
     model: str = "vit_ti8_64"
 
 
@@ -104,20 +110,21 @@ def parse(arguments: list[str]) -> DemoSettings:
     """Read the demo's few keys.
 
     Raises:
-        ConfigError: an unknown key, or a value that is no number where one is needed.
+        ConfigError: an unknown key, or a value of another type or out of its range.
     """
-    kinds = {entry.name: entry.type for entry in fields(DemoSettings)}
-    values: dict[str, object] = {}
+    from medjepa.config.build import Value, convert
+
+    kinds = get_type_hints(DemoSettings)
+    values: dict[str, Any] = {}
     for argument in arguments:
-        key, equals, value = argument.partition("=")
+        key, equals, given = argument.partition("=")
         if not equals or key not in kinds:
-            raise ConfigError(
-                f"medjepa demo takes {', '.join(f'{k}=' for k in kinds)}; got {argument!r}"
-            )
-        if kinds[key] is int and not value.isdecimal():
-            raise ConfigError(f"{key}: need a whole number, got {value!r}")
-        values[key] = int(value) if kinds[key] is int else value
-    return DemoSettings(**values)  # type: ignore[arg-type]
+            known = ", ".join(f"{name}=" for name in kinds)
+            raise ConfigError(f"medjepa demo takes {known}; got {argument!r}")
+        values[key] = convert(Value(given, "the command line"), kinds[key], key)
+        if key in POSITIVE and values[key] <= 0:
+            raise ConfigError(f"{key}: must be positive, got {given}")
+    return DemoSettings(**values)
 
 
 def identity(settings: DemoSettings) -> dict[str, object]:
@@ -184,7 +191,11 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
     out, settings = folder.path, folder.settings
     run_folder = out / "run"
     if verb == "prepare":
-        return [f"data={out / 'images' / 'labels.csv'}", f"out={out / 'store'}", "size=64"]
+        return [
+            f"data={out / 'images' / 'labels.csv'}",
+            f"out={out / 'store'}",
+            "data.target_size=64",
+        ]
     if verb == "pretrain":
         last = run_folder / "checkpoints" / "last.pt"
         if run_folder.exists() and not last.exists():
@@ -195,6 +206,8 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
             f"model={settings.model}",
             "model.in_channels=1",
             f"training.num_epochs={settings.epochs}",
+            f"training.max_minutes={settings.minutes:g}",
+            "training.warmup_epochs=1",
             f"seed={settings.seed}",
         ]
         return [*arguments, "resume=true"] if last.exists() else arguments
