@@ -28,6 +28,7 @@ def assess(
     checks: Sequence[Check] = (),
     split: str = "",
     num_unlabelled: int = 0,
+    notes: Sequence[str] = (),
     num_resamples: int = 1000,
     fractions: Sequence[float] = FRACTIONS,
     num_draws: int = 5,
@@ -45,6 +46,7 @@ def assess(
         checks: what was looked for before.
         split: how the split was made, for the reader.
         num_unlabelled: images left out because they have no label.
+        notes: what the reader should know about the data.
         num_resamples: of the bootstrap over test patients.
         fractions: of the label-efficiency curve; empty leaves it out.
         num_draws: of the label-efficiency curve.
@@ -85,8 +87,7 @@ def assess(
     num_train_patients = None if task.train_groups is None else len(set(task.train_groups))
     num_test_patients = None if task.test_groups is None else len(set(task.test_groups))
     too_small, warnings = _small_data(task)
-    if num_unlabelled:
-        warnings.append(f"{num_unlabelled:,} images have no label and were left out.")
+    warnings = [*dict.fromkeys([*notes, *warnings])]
     warnings += [
         f"{row.title}: the chosen logistic regression did not converge."
         for row in results

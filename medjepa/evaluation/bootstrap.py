@@ -16,7 +16,7 @@ POWER_FACTOR = 2.8
 """z(0.975) + z(0.80): a true difference of 2.8 standard errors is found in 80 % of such studies."""
 
 MAX_ATTEMPTS = 20
-"""A resample without one of the classes is drawn again; after so many rounds we keep what we have."""
+"""A resample without one of the classes is drawn again, at most so many times."""
 
 _CELLS_AT_ONCE = 4_000_000
 
@@ -66,7 +66,8 @@ class PatientBootstrap:
     ) -> "PatientBootstrap":
         """Draw resamples in which every class of `labels` occurs.
 
-        A resample without a class has no macro AUC; it is drawn again and counted, which asks how the metric varies among studies that hold every class.
+        A resample without a class has no macro AUC. It is drawn again and counted, which asks how
+        the metric varies among studies that hold every class.
 
         Args:
             labels: (N,) class indices.

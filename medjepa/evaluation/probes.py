@@ -5,20 +5,21 @@ of C, cosine neighbours weighted by softmax of similarity / 0.07) and SimpleShot
 Labels may be anything that can be sorted; the columns of every score follow `classes_`.
 """
 
-import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from medjepa.evaluation.folds import Fold, validation_folds
-from medjepa.evaluation.metrics import Floats
+from medjepa.evaluation.logistic import Logistic, PrincipalAxes
+from medjepa.evaluation.metrics import Floats, Integers
 
 C_GRID: tuple[float, ...] = tuple(float(c) for c in 10 ** np.linspace(-6, 5, 45))
 """Inverse regularisation strengths of the sweep, strong to weak."""
+
+SWEEP_ITERATIONS = 300
+"""For each C of the sweep, which goes on from the last one: enough to tell which C is best."""
 
 Labels = NDArray[Any]
 
@@ -56,7 +57,7 @@ class LogisticProbe:
         c_grid: Sequence[float] = C_GRID,
         default_c: float = 1.0,
         patience: int = 9,
-        max_iter: int = 1000,
+        max_iter: int = 2000,
         tolerance: float = 1e-6,
         seed: int = 0,
     ) -> None:
@@ -83,7 +84,8 @@ class LogisticProbe:
             groups: (N,) patients; held out whole.
             folds: (fit, validate) indices to choose C on; None draws them by `validation_folds`.
         """
-        self.classes_, target = np.unique(y, return_inverse=True)
+        self.classes_, inverse = np.unique(y, return_inverse=True)
+        target = inverse.astype(np.int64)
         self.c_, self.chosen_by_, self.converged_ = self.default_c, "only one class", True
         if len(self.classes_) < 2:
             return self
@@ -95,24 +97,23 @@ class LogisticProbe:
             self.chosen_by_ = f"log-loss on {share} of the training patients"
         else:
             self.chosen_by_ = f"fixed at {self.default_c:g}: too few patients to hold some out"
-        self.scaler_ = _Standardiser().fit(x)
-        self.model_ = self._regression(self.c_, self.tolerance)
-        _fit_quietly(self.model_, self.scaler_.transform(x), target)
-        self.converged_ = bool(self.model_.n_iter_.max() < self.max_iter)
+        self.axes_ = PrincipalAxes().fit(x)
+        self.model_ = Logistic(self.axes_.transform(x), target, self.axes_.variance_)
+        self.converged_ = self.model_.fit(self.c_, tolerance=self.tolerance, max_iter=self.max_iter)
         return self
 
     def predict_proba(self, x: Floats) -> Floats:
         """Class probabilities (N, C)."""
         if len(self.classes_) < 2:
             return np.ones((len(x), 1))
-        return np.asarray(self.model_.predict_proba(self.scaler_.transform(x)))
+        return self.model_.predict_proba(self.axes_.transform(x))
 
     def predict(self, x: Floats) -> Labels:
         """The likeliest label of each row, (N,)."""
         return np.asarray(self.classes_[self.predict_proba(x).argmax(1)])
 
-    def _choose(self, x: Floats, target: Labels, folds: Sequence[Fold]) -> float:
-        paths = [_Path(self._regression(self.c_grid[0], 1e-4), x, target, fold) for fold in folds]
+    def _choose(self, x: Floats, target: Integers, folds: Sequence[Fold]) -> float:
+        paths = [_Path(x, target, fold) for fold in folds]
         best, best_c, since = np.inf, self.c_grid[0], 0
         for c in self.c_grid:
             loss = sum(path.loss(c) for path in paths) / sum(path.num_held_out for path in paths)
@@ -125,28 +126,22 @@ class LogisticProbe:
                     break
         return best_c
 
-    def _regression(self, c: float, tolerance: float) -> LogisticRegression:
-        return LogisticRegression(
-            C=c, solver="lbfgs", max_iter=self.max_iter, tol=tolerance, warm_start=True
-        )
-
 
 class _Path:
     """One fold's sequence of fits from strong to weak regularisation."""
 
-    def __init__(self, model: LogisticRegression, x: Floats, target: Labels, fold: Fold) -> None:
+    def __init__(self, x: Floats, target: Integers, fold: Fold) -> None:
         fit, held_out = fold
-        scaler = _Standardiser().fit(x[fit])
-        self.model, self.x, self.target = model, scaler.transform(x[fit]), target[fit]
-        self.held_out_x, self.held_out_target = scaler.transform(x[held_out]), target[held_out]
+        axes = PrincipalAxes().fit(x[fit])
+        self.model = Logistic(axes.transform(x[fit]), target[fit], axes.variance_)
+        self.z, self.target = axes.transform(x[held_out]), target[held_out]
         self.num_held_out = len(held_out)
 
     def loss(self, c: float) -> float:
         """Summed log-loss of the held-out images after fitting with C = `c`."""
-        _fit_quietly(self.model.set_params(C=c), self.x, self.target)
-        chance = self.model.predict_proba(self.held_out_x)
-        column = np.searchsorted(self.model.classes_, self.held_out_target)
-        return float(-np.log(np.maximum(chance[np.arange(len(chance)), column], 1e-20)).sum())
+        self.model.fit(c, tolerance=1e-4, max_iter=SWEEP_ITERATIONS)
+        chance = self.model.predict_proba(self.z)[np.arange(len(self.z)), self.target]
+        return float(-np.log(np.maximum(chance, 1e-20)).sum())
 
 
 class CosineKNN:
@@ -207,35 +202,7 @@ class NearestCentroid:
         return np.asarray(self.classes_[self.predict_proba(x).argmax(1)])
 
 
-class _Standardiser:
-    """Standardise by the training rows; a constant feature stays at zero.
-
-    Where features far outnumber rows, the rows are expressed in an orthonormal basis of their own
-    span. That changes no L2-regularised fit (the best weights lie in the span) and is much faster.
-    """
-
-    def fit(self, x: Floats) -> "_Standardiser":
-        self.mean_, spread = x.mean(0), x.std(0)
-        self.scale_ = np.where(spread > 1e-12 * np.abs(x).max(initial=1.0), spread, 1.0)
-        self.basis_: Floats | None = None
-        if x.shape[1] > 2 * len(x):
-            self.basis_ = np.asarray(np.linalg.qr(((x - self.mean_) / self.scale_).T)[0])
-        return self
-
-    def transform(self, x: Floats) -> Floats:
-        standard = (x - self.mean_) / self.scale_
-        return np.asarray(standard if self.basis_ is None else standard @ self.basis_)
-
-
 def unit_rows(x: Floats) -> Floats:
     """Scale rows of (N, D) to unit length; a row of zeros stays."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(length > 0, length, 1.0))
-
-
-def _fit_quietly(model: LogisticRegression, x: Floats, target: Labels) -> None:
-    # Weak regularisation of separable classes has its minimum at infinity; whether the *chosen* fit
-    # converged is reported, the others need not.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(x, target)

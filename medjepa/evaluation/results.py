@@ -152,12 +152,13 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class LossCurve:
-    """A run's training loss by epoch, for one seed."""
+    """A run's losses over its steps, for one seed; all as long as `step`."""
 
     seed: int
-    epoch: tuple[float, ...]
-    train_loss: tuple[float, ...]
-    val_loss: tuple[float, ...] = ()
+    step: tuple[int, ...]
+    total_loss: tuple[float, ...]
+    prediction_loss: tuple[float, ...]
+    regularization_loss: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

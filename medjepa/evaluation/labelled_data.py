@@ -1,0 +1,137 @@
+"""Labelled images of one or several stores, shared out into training and test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medjepa.data.labels import AUTO_SPLIT, labelled
+from medjepa.data.phantoms import is_synthetic
+from medjepa.data.splits import grouped_stratified_split
+from medjepa.data.store import Store
+from medjepa.errors import DataError
+from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.protocol import Task
+
+TRAIN_NAMES = ("train", "training", "val", "valid", "validation", "dev")
+"""Validation images belong to training here: settings are chosen on a part of it anyway."""
+
+TEST_NAMES = ("test", "testing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """What is to be evaluated.
+
+    Attributes:
+        indices: (N,) into the stores in turn; task indices count through these.
+        keys: (N,) content hash of each image's file.
+        task: labels and split.
+        split: how the split was made, in words.
+        num_unlabelled: images left out because they have no label.
+        notes: what a reader of the results should know.
+        synthetic: whether the images are generated.
+    """
+
+    indices: Integers
+    keys: tuple[str, ...]
+    task: Task
+    split: str
+    num_unlabelled: int
+    notes: tuple[str, ...]
+    synthetic: bool
+
+
+def gather(
+    stores: Sequence[Store],
+    label: str,
+    *,
+    group: str | None,
+    split: str | None,
+    table: str | Path | None,
+    test_fraction: float,
+    seed: int,
+    sources: Sequence[str | Path] = (),
+) -> LabelledImages:
+    """Join stores with their labels and share the images out.
+
+    Args:
+        stores: prepared images.
+        label: column of the table.
+        group: column of patients; None takes what the store knows.
+        split: column of a given split; None takes "split" if there is one; "auto" makes one.
+        table: a CSV with these columns, if it does not lie beside the images.
+        test_fraction: of a split that is made here.
+        seed: of a split that is made here.
+        sources: where the images came from, to know generated ones.
+
+    Raises:
+        DataError: a column is missing, or the split names no test or training image.
+    """
+    sets = [labelled(store, label, group=group, split=split, table=table) for store in stores]
+    starts = np.cumsum([0, *(len(store) for store in stores)])
+    names = list(dict.fromkeys(name for one in sets for name in one.class_names))
+    number = {name: index for index, name in enumerate(names)}
+    target = np.array([number[text] for one in sets for text in one.labels], np.int64)
+    groups: tuple[str, ...] | None = None
+    if all(one.groups is not None for one in sets):
+        groups = tuple(f"{i}.{name}" for i, one in enumerate(sets) for name in one.groups or ())
+    parts = None
+    if all(one.split is not None for one in sets):
+        parts = [part for one in sets for part in one.split or ()]
+    keys = tuple(f"{stores[i].keys[item]}" for i, one in enumerate(sets) for item in one.indices)
+    train, test, how = _share_out(target, groups, keys, parts, test_fraction, seed)
+    return LabelledImages(
+        indices=np.concatenate(
+            [one.indices + start for one, start in zip(sets, starts[:-1], strict=True)]
+        ),
+        keys=keys,
+        task=Task(
+            label=label,
+            target=target,
+            class_names=tuple(names),
+            groups=groups,
+            train=train,
+            test=test,
+        ),
+        split=how,
+        num_unlabelled=sum(len(store) for store in stores) - len(target),
+        notes=tuple(dict.fromkeys(note for one in sets for note in one.notes)),
+        synthetic=_synthetic(stores, sources),
+    )
+
+
+def _share_out(
+    target: Integers,
+    groups: Sequence[str] | None,
+    keys: Sequence[str],
+    parts: Sequence[str] | None,
+    test_fraction: float,
+    seed: int,
+) -> tuple[Integers, Integers, str]:
+    if parts is None:
+        # Copies of one file stay together even where no patient is known.
+        train, test = grouped_stratified_split(
+            [int(t) for t in target], groups or keys, [1 - test_fraction, test_fraction], seed
+        )
+        by = "by patient" if groups is not None else "by image"
+        return train, test, f"split made here {by}, {test_fraction:.0%} for the test, seed {seed}"
+    lowered = np.array([part.strip().lower() for part in parts])
+    train = np.flatnonzero(np.isin(lowered, TRAIN_NAMES))
+    test = np.flatnonzero(np.isin(lowered, TEST_NAMES))
+    if not len(train) or not len(test):
+        raise DataError(
+            f"the split column holds {', '.join(sorted(set(parts))[:8])}: it must name images as "
+            f"train (or val) and as test; split={AUTO_SPLIT} makes a split by patient instead"
+        )
+    how = "the table's own split"
+    left = len(parts) - len(train) - len(test)
+    return train, test, how + (f" ({left:,} images belong to neither part)" if left else "")
+
+
+def _synthetic(stores: Sequence[Store], sources: Sequence[str | Path]) -> bool:
+    folders = [Path(source) for source in sources]
+    for store in stores:
+        folders += [Path(source) for source in store.private_map().sources]
+    return any(is_synthetic(folder) for folder in folders if folder.exists())

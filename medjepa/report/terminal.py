@@ -1,0 +1,83 @@
+"""The same table for the terminal."""
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from medjepa.evaluation.results import PRETRAINED, Report
+from medjepa.evaluation.verdict import interval, share
+
+_COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print verdict, checks, table and warnings."""
+    console.print(render(report), highlight=False)
+
+
+def render(report: Report) -> RenderableType:
+    """Lay the report out for a terminal of any width."""
+    parts: list[RenderableType] = []
+    if report.synthetic:
+        parts.append(Text("Synthetic data: these images are generated, not of patients."))
+    colour = _COLOURS[report.verdict.outcome]
+    headline, _, rest = report.verdict.sentence.partition(":")
+    parts.append(Text.assemble((headline, f"bold {colour}"), ":", rest))
+    if report.verdict.baseline:
+        parts.append(Text(report.verdict.baseline))
+    parts += [Text(f"{_mark(check.passed)} {check.text}") for check in report.checks]
+    parts.append(_table(report))
+    parts += [Text(f"! {warning}", style="yellow") for warning in report.warnings]
+    return Padding(Group(*parts), (1, 0))
+
+
+def _mark(passed: bool | None) -> str:
+    return {True: "✓", False: "!", None: "?"}[passed]
+
+
+def _table(report: Report) -> Table:
+    table = Table(title=_title(report), title_justify="left", caption_justify="left", expand=False)
+    table.caption = (
+        "95 % intervals: bootstrap over "
+        f"{'images' if report.num_test_patients is None else 'patients'}"
+        f", {report.num_resamples:,} resamples. Difference: pre-trained minus this row, paired."
+    )
+    if report.num_test_patients is None:
+        table.caption += " No groups: intervals too narrow."
+    for header, justify in (
+        ("features", "left"),
+        ("AUC, linear probe", "left"),
+        ("balanced accuracy", "left"),
+        ("AUC, kNN", "left"),
+        ("difference in AUC", "left"),
+    ):
+        table.add_column(header, justify="left" if justify == "left" else "right")
+    against = {comparison.against: comparison.difference for comparison in report.comparisons}
+    for row in report.methods:
+        difference = against.get(row.key)
+        table.add_row(
+            escape(row.title),
+            f"{share(row.probe.auc.value)} {escape(interval(row.probe.auc))}",
+            f"{share(row.probe.balanced_accuracy.value)} "
+            f"{escape(interval(row.probe.balanced_accuracy))}",
+            f"{share(row.knn.auc.value)} {escape(interval(row.knn.auc))}",
+            ""
+            if difference is None
+            else f"{share(difference.value, sign=True)} {escape(interval(difference, sign=True))}",
+            style="bold" if row.key == PRETRAINED else "",
+        )
+        spread = row.probe.spread("auc")
+        if spread is not None:
+            table.add_row(f"  between {len(row.seeds)} seeds", f"± {share(spread)}", style="dim")
+    return table
+
+
+def _title(report: Report) -> str:
+    tested = f"{report.num_test:,} test images"
+    if report.num_test_patients is not None:
+        tested += f" of {report.num_test_patients:,} patients"
+    return escape(
+        f"label {report.label}: {report.num_train:,} training images, {tested}; {report.split}"
+    )
