@@ -1,4 +1,4 @@
-"""From plain values to typed settings; every error names the key, where it stood and what was expected."""
+"""From plain values to typed settings; every error names the key, where it stood, what it needs."""
 
 import types
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Value:
 def build(values: Mapping[str, Value]) -> Config:
     """Build the configuration from dotted keys; what is not given has its default."""
     types_by_key = known_keys()
-    sections: dict[str, dict[str, object]] = {"": {}}
+    sections: dict[str, dict[str, Any]] = {"": {}}
     for key, value in values.items():
         if key not in types_by_key:
             raise unknown_key(key, types_by_key, value.origin)
@@ -69,10 +69,13 @@ def unknown_key(key: str, known: Mapping[str, object], origin: str) -> ConfigErr
 
 
 def nearest_key(key: str, known: Mapping[str, object]) -> str:
-    """Return the known key that looks most like `key`, "" if none does; the section may be missing."""
+    """Return the known key most like `key`, "" if none is; its section may be missing."""
     last = key.rpartition(".")[2]
     for candidate in known:
-        if candidate.rpartition(".")[2] == last:
+        name = candidate.rpartition(".")[2]
+        initials = "".join(word[0] for word in name.split("_") if word)
+        # "learning_rate" without its section, "lr" for it, "epochs" for "num_epochs"
+        if last in (name, initials if len(last) > 1 else None, name.removeprefix("num_")):
             return candidate
     by_end = {candidate.rpartition(".")[2]: candidate for candidate in known}
     whole = get_close_matches(key, list(known), n=1)

@@ -1,4 +1,4 @@
-"""Read settings: defaults, then a registry's sizes, then a file, then the command line; and write them."""
+"""Read settings: defaults, a model's sizes, a file, the command line, later wins; write them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -42,9 +42,8 @@ def resolve(values: Mapping[str, Value], presets: Mapping[str, Mapping[str, int]
         if str(name.given) not in presets:
             nearest = nearest_key(str(name.given), presets)
             hint = f"; did you mean {nearest}?" if nearest else ""
-            raise ConfigError(
-                f"{name.origin}: unknown model {name.given}{hint} (known: {', '.join(presets) or 'none'})"
-            )
+            known = ", ".join(presets) or "none"
+            raise ConfigError(f"{name.origin}: unknown model {name.given}{hint} (known: {known})")
         preset = presets[str(name.given)]
         implied = {
             f"model.{key}": Value(size, f"model={name.given}") for key, size in preset.items()
@@ -122,7 +121,7 @@ def base_yaml() -> str:
     """Write the defaults as a file with a comment on every line: configs/base_config.yaml."""
     lines = [
         "# Every setting with its default. An experiment's file holds only what differs:",
-        "#   medjepa pretrain configs/chest_xray.yaml data=DIR out=runs/NAME training.num_epochs=50",
+        "#   medjepa pretrain configs/chest_xray.yaml data=DIR out=runs/NAME seed=1",
     ]
     section = ""
     entries = sorted(documentation().items(), key=lambda entry: "." not in entry[0])

@@ -7,6 +7,7 @@ from medjepa.errors import ConfigError
 from medjepa.types import MODALITIES
 
 ImageSize = int | tuple[int, int]
+# ruff: noqa: RUF009 - `setting` makes a dataclass field, as `field` does
 
 
 def setting(default: object, doc: str) -> Any:  # noqa: ANN401 - a dataclass field of any type
@@ -190,7 +191,8 @@ class DataConfig:
         _require(all(w > 0 for w in self.weights), "data.weights", "positive numbers", self.weights)
         if self.weights and len(self.weights) != len(self.sources):
             raise ConfigError(
-                f"data.weights: {len(self.weights)} weights for {len(self.sources)} sources; give one each"
+                f"data.weights: {len(self.weights)} weights for {len(self.sources)} sources; "
+                "give one for each"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""From a dataset to the batches of a run: the images of a step depend on the seed and the step alone."""
+"""From a dataset to batches: the images of a step depend on the seed and the step alone."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ def validation_batches(num_samples: int, batch_size: int) -> list[list[int]]:
 
 
 def pixel_statistics(dataset: Dataset[Any], seed: int, limit: int = 2000) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel (C,) over up to `limit` images, chosen by seed."""
+    """Return mean and standard deviation per channel (C,) of up to `limit` images."""
     num = len(dataset)  # type: ignore[arg-type]
     chosen = torch.randperm(num, generator=torch.Generator().manual_seed(seed))[:limit].tolist()
     pieces = [chosen[start : start + 64] for start in range(0, len(chosen), 64)]

@@ -59,7 +59,7 @@ Hook = Callable[[StepInfo], None]
 
 
 def write_metrics(path: Path, *, from_step: int) -> Hook:
-    """Append one JSON line per record to `path`; lines after `from_step` belong to lost work and go."""
+    """Append one JSON line per record; lines after `from_step` belong to lost work and go."""
     kept = []
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):

@@ -59,8 +59,8 @@ def restore(trainer: "MedJEPATrainer", checkpoint: Checkpoint) -> None:
         )
     if changed := differences(payload["fixed"], fixed_part(trainer)):
         raise CheckpointError(
-            f"{checkpoint.path}: cannot go on with other settings, the result would be neither run: "
-            f"{'; '.join(changed)}. Set them back, or start a new run"
+            f"{checkpoint.path}: cannot go on with other settings: {'; '.join(changed)}. "
+            "The result would be neither run: set them back, or start a new one"
         )
     load_weights(trainer.model, checkpoint)
     trainer.optimizer.load_state_dict(payload["optimizer_state_dict"])

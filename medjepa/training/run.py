@@ -1,5 +1,6 @@
 """`medjepa pretrain` in Python: from a configuration to a run folder."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from medjepa.config import Config, flat, load_config, save_yaml
 from medjepa.errors import ConfigError
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.registry import ENCODERS
 from medjepa.training.distributed import is_first, process_group, wait_for_all
 from medjepa.training.files import BEST, LAST, check_free
 from medjepa.training.hooks import Hook
@@ -21,6 +23,8 @@ from medjepa.training.trainer import MedJEPATrainer
 from medjepa.utils.logging import get_logger, log_to
 
 CONFIG_FILE, LOG_FILE = "config.yaml", "train.log"
+KEYS_FILE = "pretraining_keys.json"
+"""The content hashes of the images that were trained on: `evaluate` looks for leaks with them."""
 # Settings that may differ between a run and its continuation.
 FREE_SECTIONS = ("hardware", "logging", "evaluation")
 FREE_KEYS = (
@@ -85,6 +89,7 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
             )
         if is_first():
             save_yaml(config, out / CONFIG_FILE)
+            (out / KEYS_FILE).write_text(json.dumps(sources.used_keys), encoding="utf-8")
         history = trainer.train()
         wait_for_all()
     return RunResult(
@@ -132,11 +137,11 @@ def _run_folder(config: Config) -> Path:
     check_free(out, resume=config.resume)
     before = out / CONFIG_FILE
     if config.resume and before.is_file():
-        changed = differences(_deciding(load_config(before)), _deciding(config))
+        changed = differences(_deciding(load_config(before, presets=ENCODERS)), _deciding(config))
         if changed:
             raise ConfigError(
-                f"resume=true, but the settings of {before} differ: {'; '.join(changed)}. The result "
-                "would be neither run: set them back, or start a new run in another out"
+                f"resume=true, but the settings of {before} differ: {'; '.join(changed)}. The "
+                "result would be neither run: set them back, or start a new run in another out"
             )
     out.mkdir(parents=True, exist_ok=True)
     return out

@@ -31,7 +31,7 @@ class WarmupCosine:
 
 
 def fit_warmup(wished: int, total_steps: int) -> int:
-    """Return the warm-up steps, shortened to a tenth of a run that they would fill by half or more."""
+    """Return the warm-up's steps: a tenth of the run where they would fill half of it or more."""
     if 2 * wished < total_steps:
         return wished
     shortened = total_steps // 10

@@ -10,7 +10,7 @@ import numpy as np
 from medjepa.config import Config
 from medjepa.data.cache import ensure_store
 from medjepa.data.labels import labelled
-from medjepa.data.preparation import PrepareReport
+from medjepa.data.prepare_report import PrepareReport
 from medjepa.data.private_map import PRIVATE
 from medjepa.data.splits import check_no_group_crosses, grouped_stratified_split
 from medjepa.data.store import Store
@@ -23,6 +23,7 @@ from medjepa.utils.logging import get_logger
 from medjepa.utils.progress import progress
 
 TRAIN_NAMES = ("train", "training", "tr", "development", "dev", "")
+USED_PARTS = ("train", "val")
 VALIDATION_NAMES = ("val", "valid", "validation", "tune")
 _logger = get_logger(__name__)
 
@@ -35,11 +36,13 @@ class Sources:
         train: the images that are learned from.
         val: images of other patients for a validation loss, None without.
         pipeline: how a file becomes a tensor, in plain values.
+        used_keys: content hashes of these images, so that an evaluation can look for leaks.
     """
 
     train: StoreDataset
     val: StoreDataset | None
     pipeline: dict[str, Any]
+    used_keys: list[str]
 
 
 def open_sources(config: Config) -> Sources:
@@ -76,7 +79,9 @@ def open_sources(config: Config) -> Sources:
         f", validation loss on {len(held)}" if held else "",
         f"; not used: {left_out} (data.use_all=true would)" if left_out else "",
     )
-    return Sources(dataset, held, dataset.pipeline.to_dict())
+    keys = [key for store in stores for key in store.keys]
+    used = sorted({keys[i] for i in np.flatnonzero(train | val)})
+    return Sources(dataset, held, dataset.pipeline.to_dict(), used)
 
 
 def _stores(config: Config) -> list[Store]:

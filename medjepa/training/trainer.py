@@ -166,7 +166,7 @@ class MedJEPATrainer:
         return self.state.step // self.steps_per_epoch
 
     def _step(self, batch: Batch) -> dict[str, float]:
-        """Take one step: forward, backward, clip, update; returns the losses and what led to them."""
+        """Take one step: forward, backward, clip, update; returns its losses."""
         lr = self.schedule(self.state.step)
         set_learning_rate(self.optimizer, lr)
         self.network.train()
@@ -238,8 +238,9 @@ class MedJEPATrainer:
         if self.state.total_steps:
             return
         settings = self.settings
-        if hasattr(self.model, "set_pixel_statistics"):
-            self.model.set_pixel_statistics(*pixel_statistics(self.train_dataset, self.seed))
+        set_pixel_statistics = getattr(self.model, "set_pixel_statistics", None)
+        if set_pixel_statistics is not None:
+            set_pixel_statistics(*pixel_statistics(self.train_dataset, self.seed))
         if settings.mixed_precision and self.device.type != "cuda":
             _logger.info("bfloat16 needs cuda: computing in float32 on %s", self.device.type)
         total = settings.num_epochs * self.steps_per_epoch

@@ -47,7 +47,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def available_cpus() -> int:
-    """Return how many processors this process may use (a container may allow fewer than there are)."""
+    """Return how many processors this process may use: a container may not give all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

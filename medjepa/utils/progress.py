@@ -4,15 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import TextIO
 
 PLAIN_SECONDS = 10.0
 
 
-class Advance(Protocol):
-    """Say that `count` more are done; `note` is shown beside the bar."""
-
-    def __call__(self, count: int = 1, note: str = "") -> None: ...
+Advance = Callable[..., None]
+"""`advance(count=1, note="")`: so many more are done; the note is shown beside the bar."""
 
 
 @contextmanager
