@@ -55,7 +55,7 @@ class Sign:
 def draw_place(rng: np.random.Generator) -> Place:
     """Draw where a patient's finding sits."""
     return Place(
-        left=bool(rng.random() < 0.5), across=rng.uniform(0.3, 0.8), down=rng.uniform(0.22, 0.82)
+        left=bool(rng.random() < 0.5), across=rng.uniform(0.38, 0.8), down=rng.uniform(0.22, 0.82)
     )
 
 
@@ -63,22 +63,22 @@ def draw_finding(
     rng: np.random.Generator, name: str, place: Place, anatomy: Anatomy, breath: float
 ) -> Finding:
     """Draw how one image shows the finding: it moves, grows and fades between examinations."""
-    across = float(np.clip(place.across + rng.normal(0, 0.08), 0.25, 0.85))
+    across = float(np.clip(place.across + rng.normal(0, 0.08), 0.35, 0.85))
     down = float(np.clip(place.down + rng.normal(0, 0.08), 0.18, 0.85))
     aside, left = np.array([across * anatomy.lung_width]), np.array([float(place.left)])
     floor = float(diaphragm(anatomy, aside, left, breath)[0])
     y = anatomy.apex + down * (floor - anatomy.apex)
     x = across * float(cage_width(anatomy, np.array([y]))[0]) * (1 if place.left else -1)
     low, high = {
-        "consolidation": (0.15, 0.30),
-        "interstitial": (0.22, 0.38),
-        "mass": (0.10, 0.20),
-        "pneumothorax": (0.13, 0.26),
+        "consolidation": (0.19, 0.36),
+        "interstitial": (0.28, 0.46),
+        "mass": (0.12, 0.23),
+        "pneumothorax": (0.17, 0.32),
     }[name]
     return Finding(
         name=name, x=x, y=y, left=place.left,
         size=rng.uniform(low, high),
-        contrast=rng.uniform(0.65, 1.25),
+        contrast=rng.uniform(0.7, 1.3),
         stretch=rng.uniform(0.75, 1.3),
         angle=rng.uniform(0, np.pi),
         texture=lattice(rng, 32),
@@ -108,7 +108,7 @@ def _consolidation(finding: Finding, at: Frame) -> Sign:
     bronchi = ridges(finding.texture, 6 * across + 3, 9 * down + 5, 0.12) * edge(
         0.9 - distance, 0.1
     )
-    opacity = 0.24 * finding.contrast * weight * (fluff - 0.45 * bronchi)
+    opacity = 0.28 * finding.contrast * weight * (fluff - 0.3 * bronchi)
     return Sign(opacity, 0.85 * weight, weight > 0.4)
 
 
@@ -118,20 +118,24 @@ def _mass(finding: Finding, at: Frame) -> Sign:
     lobed = distance * (1 + 0.06 * noise(finding.texture, 9 * across, 9 * down))
     chord = np.sqrt(np.clip(1 - lobed * lobed, 0, 1))
     inside = edge(1 - lobed, 0.03)
-    opacity = 0.30 * finding.contrast * (0.35 * inside + 0.65 * chord)
-    return Sign(opacity * np.clip(2 * at.lung, 0.3, 1), 0.3 * inside, inside > 0.5)
+    opacity = 0.36 * finding.contrast * (0.35 * inside + 0.65 * chord)
+    return Sign(
+        opacity * np.maximum(np.clip(2 * at.lung, 0, 1), 0.4 * at.heart), 0.3 * inside, inside > 0.5
+    )
 
 
 def _interstitial(finding: Finding, at: Frame) -> Sign:
-    """A patch of net-like lines with dark meshes: no brighter on the whole than healthy lung."""
+    """A patch of net-like lines with dark meshes: little brighter than healthy lung."""
     distance, across, down = _polar(finding, at)
     weight = edge(1 - distance - 0.2 * noise(finding.texture, 5 * across, 5 * down), 0.10)
     weight = weight * np.clip(1.6 * at.lung, 0, 1)
-    bend = 0.3 * noise(finding.texture, 9 * across, 9 * down)
-    net = ridges(finding.texture, 13 * across + bend, 13 * down, 0.30)
-    net = np.maximum(net, ridges(finding.texture, 15 * across + 13, 15 * down + 7 + bend, 0.30))
+    slanted, fallen = 0.8 * across + 0.6 * down, 0.8 * down - 0.6 * across
+    net = np.maximum(
+        ridges(finding.texture, 13 * across, 13 * down, 0.36),
+        ridges(finding.texture, 15 * slanted + 13, 15 * fallen + 7, 0.36),
+    )
     grain = noise(finding.texture, 24 * across, 24 * down)
-    opacity = 0.22 * finding.contrast * weight * (net - 0.5 + 0.15 * grain)
+    opacity = 0.32 * finding.contrast * weight * (net - 0.37 + 0.12 * grain)
     return Sign(opacity, 0.5 * weight, weight > 0.4)
 
 
@@ -142,8 +146,8 @@ def _pneumothorax(finding: Finding, at: Frame) -> Sign:
     rim = finding.size * bump(at.y, finding.y - 0.15, extent)
     rim = rim * (1 + 0.12 * noise(finding.texture, 3 * at.x, 3 * at.y)) - 0.035
     weight = edge(rim - at.wall, 0.010) * np.clip(1.6 * at.lung, 0, 1) * side
-    line = bump(at.wall - rim, 0.0, 0.012) * edge(rim - 0.02, 0.01) * at.lung * side
-    opacity = finding.contrast * (0.16 * line - 0.11 * weight)
+    line = bump(at.wall - rim, 0.0, 0.014) * edge(rim - 0.02, 0.01) * at.lung * side
+    opacity = finding.contrast * (0.22 * line - 0.15 * weight)
     return Sign(opacity, weight, weight > 0.4)
 
 

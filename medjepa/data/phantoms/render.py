@@ -30,11 +30,11 @@ class Site:
 
 SITES = (
     Site(
-        name="site-a", gamma=1.0, contrast=1.0, level=0.50, noise=0.010,
+        name="site-a", gamma=1.0, contrast=1.0, level=0.50, noise=0.009,
         collimated=0.25, inverted=False, bits=12,
     ),
     Site(
-        name="site-b", gamma=0.75, contrast=1.35, level=0.55, noise=0.018,
+        name="site-b", gamma=0.75, contrast=1.35, level=0.55, noise=0.014,
         collimated=0.75, inverted=True, bits=14,
     ),
 )  # fmt: skip
