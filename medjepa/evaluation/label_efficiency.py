@@ -76,7 +76,7 @@ def _fit_and_score(
     labels = task.target[task.test]
     auc, accuracy = [], []
     for array in method.arrays:
-        probe = LogisticProbe(c_grid=grid, patience=len(grid) // 5)
+        probe = LogisticProbe(c_grid=grid)
         probe.fit(array[rows], task.target[rows], folds=folds)
         scores = score_test_images(probe, array, task)
         auc.append(metric("auc", labels, scores)[0])

@@ -97,7 +97,11 @@ def gather(
         ),
         split=how,
         num_unlabelled=sum(len(store) for store in stores) - len(target),
-        notes=tuple(dict.fromkeys(note for one in sets for note in one.notes)),
+        notes=tuple(
+            dict.fromkeys(
+                note for one in sets for note in one.notes if not note.startswith("split:")
+            )
+        ),
         synthetic=_synthetic(stores, sources),
     )
 
@@ -126,6 +130,8 @@ def _share_out(
             f"train (or val) and as test; split={AUTO_SPLIT} makes a split by patient instead"
         )
     how = "the table's own split"
+    if set(lowered) & set(TRAIN_NAMES[2:]):
+        how += ", validation counted as training"
     left = len(parts) - len(train) - len(test)
     return train, test, how + (f" ({left:,} images belong to neither part)" if left else "")
 

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from medjepa.evaluation.folds import Fold, validation_folds
 from medjepa.evaluation.logistic import Logistic, PrincipalAxes
-from medjepa.evaluation.metrics import Floats, Integers
+from medjepa.evaluation.metrics import Floats, Integers, macro_auc
 
 C_GRID: tuple[float, ...] = tuple(float(c) for c in 10 ** np.linspace(-6, 5, 45))
 """Inverse regularisation strengths of the sweep, strong to weak."""
+
+AUC_MARGIN = 0.01
+"""Held-out AUCs that differ by less are taken for equal when C is chosen."""
 
 SWEEP_ITERATIONS = 300
 """For each C of the sweep, which goes on from the last one: enough to tell which C is best."""
@@ -39,10 +42,11 @@ class Probe(Protocol):
 class LogisticProbe:
     """L2-regularised multinomial logistic regression on standardised features.
 
-    C is chosen by the log-loss on patients of the training set that the fit has not seen (log-loss,
-    because the AUC is flat over many values of C and blind to probabilities that always name the
-    majority). The sweep goes from strong to weak regularisation, each fit starting from the last,
-    and stops after `patience` values without improvement. Then all of the training set is refitted.
+    C is chosen on patients of the training set that the fit has not seen: of the values whose AUC
+    is within `AUC_MARGIN` of the best, the one with the lowest log-loss. (AUC alone is flat over
+    decades of C and picks by noise; log-loss alone shrinks small sets to the class frequencies.)
+    The sweep goes from strong to weak regularisation, each fit starting where the last one ended.
+    Then all of the training set is fitted.
 
     Attributes:
         classes_: (C,) sorted labels.
@@ -56,14 +60,12 @@ class LogisticProbe:
         *,
         c_grid: Sequence[float] = C_GRID,
         default_c: float = 1.0,
-        patience: int = 9,
         max_iter: int = 2000,
         tolerance: float = 1e-6,
         seed: int = 0,
     ) -> None:
         self.c_grid = c_grid
         self.default_c = default_c
-        self.patience = patience
         self.max_iter = max_iter
         self.tolerance = tolerance
         self.seed = seed
@@ -94,7 +96,7 @@ class LogisticProbe:
         if folds:
             self.c_ = self._choose(x, target, folds)
             share = "a held-out fifth" if len(folds) == 1 else f"{len(folds)}-fold cross-validation"
-            self.chosen_by_ = f"log-loss on {share} of the training patients"
+            self.chosen_by_ = f"AUC and log-loss on {share} of the training patients"
         else:
             self.chosen_by_ = f"fixed at {self.default_c:g}: too few patients to hold some out"
         self.axes_ = PrincipalAxes().fit(x)
@@ -114,17 +116,14 @@ class LogisticProbe:
 
     def _choose(self, x: Floats, target: Integers, folds: Sequence[Fold]) -> float:
         paths = [_Path(x, target, fold) for fold in folds]
-        best, best_c, since = np.inf, self.c_grid[0], 0
-        for c in self.c_grid:
-            loss = sum(path.loss(c) for path in paths) / sum(path.num_held_out for path in paths)
-            # Smaller C wins a tie: with equal evidence the stronger prior is the safer one.
-            if loss < best - 1e-9:
-                best, best_c, since = loss, c, 0
-            else:
-                since += 1
-                if since >= self.patience:
-                    break
-        return best_c
+        found = np.array([[path.fit(c) for path in paths] for c in self.c_grid])  # (C, folds, 2)
+        areas, loss = found[:, :, 0], found[:, :, 1].sum(1)
+        # A held-out part with one class has no AUC; where none has, log-loss decides alone.
+        areas = areas[:, ~np.isnan(areas).any(0)]
+        if areas.shape[1]:
+            area = areas.mean(1)
+            loss = np.where(area >= area.max() - AUC_MARGIN, loss, np.inf)
+        return float(self.c_grid[int(loss.argmin())])
 
 
 class _Path:
@@ -135,13 +134,14 @@ class _Path:
         axes = PrincipalAxes().fit(x[fit])
         self.model = Logistic(axes.transform(x[fit]), target[fit], axes.variance_)
         self.z, self.target = axes.transform(x[held_out]), target[held_out]
-        self.num_held_out = len(held_out)
 
-    def loss(self, c: float) -> float:
-        """Summed log-loss of the held-out images after fitting with C = `c`."""
+    def fit(self, c: float) -> tuple[float, float]:
+        """Fit with C = `c`; AUC and summed log-loss of the held-out images."""
         self.model.fit(c, tolerance=1e-4, max_iter=SWEEP_ITERATIONS)
-        chance = self.model.predict_proba(self.z)[np.arange(len(self.z)), self.target]
-        return float(-np.log(np.maximum(chance, 1e-20)).sum())
+        chance = self.model.predict_proba(self.z)
+        own = chance[np.arange(len(chance)), self.target]
+        loss = -np.log(np.maximum(own, 1e-20)).sum()
+        return float(macro_auc(self.target, chance)[0]), float(loss)
 
 
 class CosineKNN:

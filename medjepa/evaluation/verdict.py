@@ -92,12 +92,12 @@ def decide(
         "cannot tell": "Cannot tell whether pre-training helped",
     }[outcome]
     who = f"{num_test:,} test image{'s' if num_test != 1 else ''}"
-    who += " (patients unknown)" if num_patients is None else f" of {num_patients:,} patients"
+    who += ", patients unknown" if num_patients is None else f" of {num_patients:,} patients"
     sentence = (
         f"{headline}: AUC {share(ours.value)} {interval(ours)} against {share(untrained.value)} "
-        f"{interval(untrained)} for the same encoder untrained, difference "
+        f"{interval(untrained)} untrained, difference "
         f"{share(gain.difference.value, sign=True)} {interval(gain.difference, sign=True)}, "
-        f"on {who}, {_seeds(rows[PRETRAINED].seeds, gain)}; {because}."
+        f"on {who} ({_seeds(rows[PRETRAINED].seeds, gain)}); {because}."
     )
     return Verdict(
         outcome=outcome,
@@ -110,11 +110,11 @@ def decide(
 
 def _seeds(seeds: Sequence[int], gain: Comparison) -> str:
     if len(seeds) == 1:
-        return f"one seed ({seeds[0]}; another could differ)"
+        return f"one seed, {seeds[0]}: another may differ"
     names = ", ".join(str(seed) for seed in seeds)
     return (
-        f"mean of {len(seeds)} seeds ({names}), of which {gain.num_seeds_above} "
-        "have their own interval above zero"
+        f"mean of seeds {names}; {gain.num_seeds_above} of {len(seeds)} have their own interval "
+        "above zero"
     )
 
 

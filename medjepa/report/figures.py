@@ -30,7 +30,7 @@ def interval_figure(report: Report) -> Markup:
     low = max(0.0, min(ends) - 0.02)
     height = 44 * len(rows) + 58
     frame = Frame(
-        left=150, top=8, right=WIDTH - 14, bottom=height - 46, low=(low, 0), high=(1.0, 1)
+        left=150, top=8, right=WIDTH - 26, bottom=height - 46, low=(low, 0), high=(1.0, 1)
     )
     parts = [
         svg.line(frame.x(value), frame.top, frame.x(value), frame.bottom, "grid")
@@ -77,7 +77,7 @@ def _loss_chart(curves: Sequence[LossCurve], key: str, title: str) -> Markup:
     frame = Frame(
         left=52,
         top=10,
-        right=width - 12,
+        right=width - 20,
         bottom=height - 44,
         low=(0, low),
         high=(max(last, 1), high if high > low else low + 1),
@@ -130,13 +130,13 @@ def label_figure(points: Sequence[LabelPoint], methods: Sequence[MethodResult]) 
     frame = Frame(
         left=44,
         top=10,
-        right=WIDTH - 16,
+        right=WIDTH - 26,
         bottom=height - 46,
         low=(fractions[0], low),
         high=(max(fractions[-1], fractions[0] * 1.01), 1.0),
         log_x=True,
     )
-    parts = [svg.y_axis(frame, share)]
+    parts = [svg.y_axis(frame, share, 8)]
     parts.append(svg.x_axis(frame, fractions, _percent, "labelled patients of the training part"))
     for row in reversed(shown):
         own = sorted((p for p in points if p.method == row.key), key=lambda p: p.fraction)

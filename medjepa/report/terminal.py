@@ -6,6 +6,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.results import PRETRAINED, Report
 from medjepa.evaluation.verdict import interval, share
 
@@ -46,32 +47,27 @@ def _table(report: Report) -> Table:
     )
     if report.num_test_patients is None:
         table.caption += " No groups: intervals too narrow."
-    for header, justify in (
-        ("features", "left"),
-        ("AUC, linear probe", "left"),
-        ("balanced accuracy", "left"),
-        ("AUC, kNN", "left"),
-        ("difference in AUC", "left"),
-    ):
-        table.add_column(header, justify="left" if justify == "left" else "right")
+    for header in ("features", "AUC", "difference", "balanced accuracy", "AUC, kNN"):
+        table.add_column(header)
     against = {comparison.against: comparison.difference for comparison in report.comparisons}
     for row in report.methods:
         difference = against.get(row.key)
         table.add_row(
             escape(row.title),
-            f"{share(row.probe.auc.value)} {escape(interval(row.probe.auc))}",
-            f"{share(row.probe.balanced_accuracy.value)} "
-            f"{escape(interval(row.probe.balanced_accuracy))}",
-            f"{share(row.knn.auc.value)} {escape(interval(row.knn.auc))}",
-            ""
-            if difference is None
-            else f"{share(difference.value, sign=True)} {escape(interval(difference, sign=True))}",
+            _number(row.probe.auc),
+            "" if difference is None else _number(difference, sign=True),
+            _number(row.probe.balanced_accuracy),
+            _number(row.knn.auc),
             style="bold" if row.key == PRETRAINED else "",
         )
         spread = row.probe.spread("auc")
         if spread is not None:
             table.add_row(f"  between {len(row.seeds)} seeds", f"± {share(spread)}", style="dim")
     return table
+
+
+def _number(estimate: Estimate, *, sign: bool = False) -> str:
+    return f"{share(estimate.value, sign=sign)} {escape(interval(estimate, sign=sign))}"
 
 
 def _title(report: Report) -> str:
