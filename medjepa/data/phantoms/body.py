@@ -124,7 +124,7 @@ def _tissue(anatomy: Anatomy, at: Frame) -> FloatArray:
     breast_distance = np.hypot((at.aside - 0.42) / 0.34, (at.y - (anatomy.breast_y - 0.22)) / 0.42)
     breast = anatomy.breast * edge(1 - breast_distance, 0.03)
     mottle = 0.012 * noise(anatomy.tissue, 5 * at.x, 5 * at.y)
-    return (
+    tissue: FloatArray = (
         0.66 * thickness
         - air
         + 0.24 * at.heart * below_shoulder
@@ -133,6 +133,7 @@ def _tissue(anatomy: Anatomy, at: Frame) -> FloatArray:
         + breast
         + mottle * thickness
     )
+    return tissue
 
 
 def _spine(anatomy: Anatomy, at: Frame) -> FloatArray:

@@ -117,11 +117,10 @@ def _mass(finding: Finding, at: Frame) -> Sign:
     distance, across, down = _polar(finding, at)
     lobed = distance * (1 + 0.06 * noise(finding.texture, 9 * across, 9 * down))
     chord = np.sqrt(np.clip(1 - lobed * lobed, 0, 1))
-    inside = edge(1 - lobed, 0.03)
-    opacity = 0.36 * finding.contrast * (0.35 * inside + 0.65 * chord)
-    return Sign(
-        opacity * np.maximum(np.clip(2 * at.lung, 0, 1), 0.4 * at.heart), 0.3 * inside, inside > 0.5
-    )
+    # Behind the heart a mass shows fainter; beyond the chest wall is no lung to bear it.
+    inside = edge(1 - lobed, 0.03) * np.maximum(np.clip(2 * at.lung, 0, 1), 0.4 * at.heart)
+    opacity = 0.36 * finding.contrast * inside * (0.35 + 0.65 * chord)
+    return Sign(opacity, 0.3 * inside, inside > 0.3)
 
 
 def _interstitial(finding: Finding, at: Frame) -> Sign:
