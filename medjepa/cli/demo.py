@@ -88,6 +88,8 @@ def run(arguments: list[str]) -> int:
         return 0
     settings = parse(arguments)
     folder = open_folder(Path(settings.out), settings)
+    if all(folder.has(step) for step in PRODUCTS):
+        print(f"This demo is finished. For a new one: another out=, or delete {folder.path}")
     begin = time.monotonic()
     if not folder.has("images"):
         announce(1, "make synthetic radiographs: PNG and DICOM files, and a table of labels")
@@ -103,7 +105,9 @@ def run(arguments: list[str]) -> int:
         if status:
             return status
         folder.finish(verb)
-    return conclude(folder, time.monotonic() - begin)
+    conclude(folder)
+    print(f"This call took {(time.monotonic() - begin) / 60:.1f} minutes.")
+    return 0
 
 
 def parse(arguments: list[str]) -> DemoSettings:
@@ -219,11 +223,9 @@ def announce(number: int, what: str) -> None:
     print(f"\n[{number}/{len(PRODUCTS)}] {what}", flush=True)
 
 
-def conclude(folder: DemoFolder, seconds: float) -> int:
+def conclude(folder: DemoFolder) -> None:
     """Repeat the verdict and say where the report is."""
     results = json.loads((folder.path / PRODUCTS["evaluate"]).read_text(encoding="utf-8"))
     print(f"\nOn synthetic images: {results['verdict']['sentence']}")
-    print(f"It took {seconds / 60:.1f} minutes. The report:")
-    print(f"  {(folder.path / 'run' / 'report' / 'index.html').resolve()}")
+    print(f"The report: {(folder.path / 'run' / 'report' / 'index.html').resolve()}")
     print("Next, your own images: docs/how-to/own-data.md")
-    return 0
