@@ -28,6 +28,8 @@ def run(arguments: list[str]) -> int:
     from medjepa.utils.progress import time_left
 
     result = pretrain(config)
+    if not result.is_first:
+        return 0
     print(
         f"{result.num_steps} steps in {time_left(result.seconds)}: {result.checkpoint}\n"
         f"next: medjepa evaluate checkpoint={result.out} data=... label=..."

@@ -165,6 +165,9 @@ class DataConfig:
     modality: str | tuple[str, ...] = setting(
         "auto", "kind of image (one, or [a,b] by source), which decides how it may be changed"
     )
+    pattern: str | None = setting(
+        None, "only files whose name fits, such as *.jpg; none: all images"
+    )
     weights: tuple[float, ...] = setting((), "share of each source in a batch; empty: by size")
     table: str | None = setting(None, "a CSV that names the images and their columns")
     image_column: str | None = setting(

@@ -9,7 +9,7 @@ from typing import Any
 
 from medjepa.checkpoint import save_checkpoint
 from medjepa.errors import ConfigError
-from medjepa.training.hooks import Hook, tensorboard, wandb, write_metrics
+from medjepa.training.hooks import Hook, check_installed, tensorboard, wandb, write_metrics
 from medjepa.training.settings import TrainerSettings
 from medjepa.utils.logging import get_logger
 
@@ -24,6 +24,7 @@ class RunFiles:
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.checkpoint_dir = (self.run_dir or Path()) / settings.checkpoint_dir
         self.settings = settings
+        check_installed(use_tensorboard=settings.use_tensorboard, use_wandb=settings.use_wandb)
         self._saved = time.monotonic()
 
     def open_fresh(self) -> None:
@@ -38,7 +39,7 @@ class RunFiles:
         folder = self.run_dir or self.checkpoint_dir
         hooks = [] if self.run_dir is None else [write_metrics(folder / METRICS, from_step=step)]
         if self.settings.use_tensorboard:
-            hooks.append(tensorboard(folder / "tensorboard"))
+            hooks.append(tensorboard(folder / "tensorboard", from_step=step))
         if self.settings.use_wandb:
             hooks.append(wandb(self.settings.project_name, folder / "wandb", dict(config)))
         return hooks

@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from medjepa.errors import ConfigError
@@ -76,19 +77,23 @@ def write_metrics(path: Path, *, from_step: int) -> Hook:
     return hook
 
 
-def tensorboard(folder: Path) -> Hook:
-    """Write every number for TensorBoard.
+def check_installed(*, use_tensorboard: bool, use_wandb: bool) -> None:
+    """Refuse a service that is asked for and not installed, before any work is done.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: saying what to install.
     """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigError(
-            "logging.use_tensorboard=true needs TensorBoard: pip install 'medjepa[tb]'"
-        ) from error
-    writer = SummaryWriter(str(folder))
+    if use_tensorboard and find_spec("tensorboard") is None:
+        raise ConfigError("logging.use_tensorboard: not installed; pip install 'medjepa[tb]'")
+    if use_wandb and find_spec("wandb") is None:
+        raise ConfigError("logging.use_wandb: not installed; pip install 'medjepa[wandb]'")
+
+
+def tensorboard(folder: Path, *, from_step: int) -> Hook:
+    """Write every number for TensorBoard; what was written after `from_step` is purged."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder), purge_step=from_step + 1)
 
     def hook(info: StepInfo) -> None:
         for name, value in info.record().items():
@@ -99,17 +104,9 @@ def tensorboard(folder: Path) -> Hook:
 
 
 def wandb(project: str, folder: Path, settings: dict[str, object]) -> Hook:
-    """Send every number to Weights & Biases; with WANDB_MODE=offline to files below `folder`.
+    """Send every number to Weights & Biases; with WANDB_MODE=offline to files below `folder`."""
+    import wandb as client
 
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import wandb as client
-    except ImportError as error:
-        raise ConfigError(
-            "logging.use_wandb=true needs Weights & Biases: pip install 'medjepa[wandb]'"
-        ) from error
     folder.mkdir(parents=True, exist_ok=True)
     run = client.init(project=project, dir=str(folder), config=settings, resume="allow")
 
@@ -117,8 +114,3 @@ def wandb(project: str, folder: Path, settings: dict[str, object]) -> Hook:
         run.log(info.record(), step=info.step)
 
     return hook
-
-
-def with_epoch_losses(info: StepInfo, train_loss: float, val_loss: float | None) -> StepInfo:
-    """Return the record of a step that ends an epoch."""
-    return replace(info, train_loss=train_loss, val_loss=val_loss)

@@ -14,7 +14,7 @@ from medjepa.models.lejepa import LeJEPA
 from medjepa.models.registry import ENCODERS
 from medjepa.training.distributed import is_first, process_group, wait_for_all
 from medjepa.training.files import BEST, LAST, check_free
-from medjepa.training.hooks import Hook
+from medjepa.training.hooks import Hook, check_installed
 from medjepa.training.resume import differences
 from medjepa.training.settings import TrainerSettings
 from medjepa.training.sources import open_sources
@@ -49,6 +49,7 @@ class RunResult:
         history: train_loss, val_loss and epochs.
         num_steps: steps taken in all.
         seconds: time trained in all.
+        is_first: whether this process is the one that talks; False on the others of torchrun.
     """
 
     out: Path
@@ -56,6 +57,7 @@ class RunResult:
     history: History
     num_steps: int
     seconds: float
+    is_first: bool = True
 
 
 def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
@@ -92,12 +94,14 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
             (out / KEYS_FILE).write_text(json.dumps(sources.used_keys), encoding="utf-8")
         history = trainer.train()
         wait_for_all()
+        first = is_first()
     return RunResult(
         out=out,
         checkpoint=trainer.files.checkpoint_dir / BEST,
         history=history,
         num_steps=trainer.state.step,
         seconds=trainer.state.seconds,
+        is_first=first,
     )
 
 
@@ -133,6 +137,9 @@ def _run_folder(config: Config) -> Path:
     """Check that the run may write to `out`, and that a continued one is still the same."""
     if not config.out:
         raise ConfigError("out: where to write the run? give out=runs/NAME")
+    check_installed(
+        use_tensorboard=config.logging.use_tensorboard, use_wandb=config.logging.use_wandb
+    )
     out = Path(config.out)
     check_free(out, resume=config.resume)
     before = out / CONFIG_FILE

@@ -97,6 +97,7 @@ def _stores(config: Config) -> list[Store]:
             fit=config.data.fit,
             table=config.data.table,
             group_column=config.data.group_column,
+            pattern=config.data.pattern,
             cache_dir=config.data.cache_dir or None,
             progress=progress,
             reports=reports,

@@ -129,10 +129,12 @@ class MedJEPATrainer:
             note = self.reporter.step(self._step(batch))
             if advance is not None:
                 advance(1, note)
-            if state.step == end or any_process(bool(stop)):
+            if state.step == end:
                 break
             if state.step % self.settings.log_every == 0:
                 self.reporter.tell()
+            if any_process(bool(stop)):
+                break
             if self.files.save_is_due():
                 self._save_last()
         return state.epoch_loss / max(state.epoch_steps, 1)
@@ -140,7 +142,9 @@ class MedJEPATrainer:
     def save_checkpoint(self, path: str | Path | None = None, *, loss: float | None = None) -> Path:
         """Write everything that rebuilds the model and continues the run; by default to last.pt."""
         self._begin()
-        path = self.files.checkpoint_dir / LAST if path is None else Path(path)
+        # A bare name, as in the guide, means a file among the run's checkpoints.
+        bare = path is None or Path(path).name == str(path)
+        path = self.files.checkpoint_dir / (path or LAST) if bare else Path(path or LAST)
         save_checkpoint(path, payload_of(self, loss))
         return path
 

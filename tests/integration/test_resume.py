@@ -42,7 +42,7 @@ def equal(first, second):
     """Compare nested dicts and lists of tensors to the bit."""
     if isinstance(first, dict):
         return first.keys() == second.keys() and all(equal(first[k], second[k]) for k in first)
-    if isinstance(first, list):
+    if isinstance(first, (list, tuple)):
         return len(first) == len(second) and all(map(equal, first, second))
     return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
 

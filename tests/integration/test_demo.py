@@ -1,0 +1,28 @@
+"""The whole job, small: synthetic files, store, pre-training, verdict and page."""
+
+import io
+import json
+
+import pytest
+
+from medjepa.cli.main import main
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_a_verdict_and_a_page_that_says_synthetic(tmp_path, capsys, monkeypatch):
+    # pytest's own stand-in for stderr is no TextIO to the type checker that runs in tests.
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    out = tmp_path / "demo"
+    command = ["demo", f"out={out}", "patients=24", "epochs=1", "model=vit_test"]
+    assert main(command) == 0
+    results = json.loads((out / "run" / "report" / "results.json").read_text(encoding="utf-8"))
+    assert results["verdict"]["outcome"] in ("helped", "did not help", "cannot tell")
+    page = (out / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    body = page[page.index("<body") :]
+    assert "ynthetic" in body[:1000]
+    assert "http://" not in body.replace("http://www.w3.org", "")
+    assert "<script src" not in body
+    assert (out / "store" / "private").stat().st_mode & 0o077 == 0
+    capsys.readouterr()
+    assert main(command) == 0
+    assert results["verdict"]["sentence"] in capsys.readouterr().out

@@ -1,0 +1,63 @@
+"""Two processes train what one does: the batch, the views and SIGReg are those of all together."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from medjepa.cli.pretrain import read_config
+from medjepa.training import pretrain
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def run_on_two(arguments):
+    shared = {
+        **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(),
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "medjepa", "pretrain", *arguments]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+
+
+def test_two_processes_train_what_one_does(tiny_run, tmp_path):
+    # Adam divides by the gradient's size: rounding in a vanishing gradient moves a weight by up to
+    # the learning rate, so that is kept small against the tolerance of wrong sums.
+    more = [
+        "model.objective=both", "model.dropout=0", "training.max_steps=5", "data.val_fraction=0.25",
+        "training.learning_rate=1e-4",
+    ]  # fmt: skip
+    pretrain(read_config(tiny_run(tmp_path / "one", *more)))
+    run_on_two(tiny_run(tmp_path / "two", *more))
+    one, two = (
+        torch.load(tmp_path / name / "checkpoints" / "last.pt", weights_only=True)
+        for name in ("one", "two")
+    )
+    assert one["step"] == two["step"] == 5
+    for name, weight in one["model_state_dict"].items():
+        torch.testing.assert_close(two["model_state_dict"][name], weight, atol=1e-6, rtol=1e-5)
+    losses = [
+        [json.loads(line)["total_loss"] for line in (tmp_path / name / "metrics.jsonl").open()]
+        for name in ("one", "two")
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert one["history"]["val_loss"] == pytest.approx(two["history"]["val_loss"], abs=1e-5)
