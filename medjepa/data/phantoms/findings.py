@@ -70,16 +70,16 @@ def draw_finding(
     y = anatomy.apex + down * (floor - anatomy.apex)
     x = across * float(cage_width(anatomy, np.array([y]))[0]) * (1 if place.left else -1)
     low, high = {
-        "consolidation": (0.19, 0.36),
+        "consolidation": (0.20, 0.36),
         "interstitial": (0.28, 0.46),
-        "mass": (0.12, 0.23),
+        "mass": (0.12, 0.21),
         "pneumothorax": (0.17, 0.32),
     }[name]
     return Finding(
         name=name, x=x, y=y, left=place.left,
         size=rng.uniform(low, high),
         contrast=rng.uniform(0.7, 1.3),
-        stretch=rng.uniform(0.75, 1.3),
+        stretch=rng.uniform(0.85, 1.18),
         angle=rng.uniform(0, np.pi),
         texture=lattice(rng, 32),
     )  # fmt: skip
@@ -102,24 +102,24 @@ def _polar(finding: Finding, at: Frame) -> tuple[FloatArray, FloatArray, FloatAr
 def _consolidation(finding: Finding, at: Frame) -> Sign:
     """A fluffy opacity without a border, with dark air-filled bronchi in it."""
     distance, across, down = _polar(finding, at)
-    ragged = distance + 0.28 * noise(finding.texture, 7 * across, 7 * down)
-    weight = edge(1 - ragged, 0.16) * np.clip(1.6 * at.lung, 0, 1)
-    fluff = 1 + 0.22 * noise(finding.texture, 14 * across + 9, 14 * down)
+    ragged = distance + 0.34 * noise(finding.texture, 6 * across, 6 * down)
+    weight = edge(1 - ragged, 0.2) * np.clip(1.6 * at.lung, 0, 1)
+    fluff = 1 + 0.2 * noise(finding.texture, 10 * across + 9, 10 * down)
     bronchi = ridges(finding.texture, 6 * across + 3, 9 * down + 5, 0.12) * edge(
         0.9 - distance, 0.1
     )
-    opacity = 0.28 * finding.contrast * weight * (fluff - 0.3 * bronchi)
+    opacity = 0.30 * finding.contrast * weight * (fluff - 0.25 * bronchi)
     return Sign(opacity, 0.85 * weight, weight > 0.4)
 
 
 def _mass(finding: Finding, at: Frame) -> Sign:
     """A round opacity with a sharp border: the chord through a slightly lobed ball."""
     distance, across, down = _polar(finding, at)
-    lobed = distance * (1 + 0.06 * noise(finding.texture, 9 * across, 9 * down))
+    lobed = distance * (1 + 0.04 * noise(finding.texture, 9 * across, 9 * down))
     chord = np.sqrt(np.clip(1 - lobed * lobed, 0, 1))
     # Behind the heart a mass shows fainter; beyond the chest wall is no lung to bear it.
     inside = edge(1 - lobed, 0.03) * np.maximum(np.clip(2 * at.lung, 0, 1), 0.4 * at.heart)
-    opacity = 0.36 * finding.contrast * inside * (0.35 + 0.65 * chord)
+    opacity = 0.40 * finding.contrast * inside * (0.5 + 0.5 * chord)
     return Sign(opacity, 0.3 * inside, inside > 0.3)
 
 
@@ -134,7 +134,7 @@ def _interstitial(finding: Finding, at: Frame) -> Sign:
         ridges(finding.texture, 15 * slanted + 13, 15 * fallen + 7, 0.36),
     )
     grain = noise(finding.texture, 24 * across, 24 * down)
-    opacity = 0.32 * finding.contrast * weight * (net - 0.37 + 0.12 * grain)
+    opacity = 0.30 * finding.contrast * weight * (net - 0.28 + 0.12 * grain)
     return Sign(opacity, 0.5 * weight, weight > 0.4)
 
 

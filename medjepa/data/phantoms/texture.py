@@ -19,13 +19,14 @@ def noise(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     The same coordinates give the same value at every resolution, so that a phantom drawn at 64 and
     at 224 px shows the same patient.
     """
-    size = len(values)
+    size, last = len(values), len(values) - 1
+    assert size & last == 0, "a lattice's size is a power of two"
     column, row = np.floor(x), np.floor(y)
     right, below = _smoothstep(x - column), _smoothstep(y - row)
-    left_index = column.astype(np.int32) % size
-    top_index = (row.astype(np.int32) % size) * size
-    right_index = (left_index + 1) % size
-    below_index = (top_index + size) % (size * size)
+    left_index = column.astype(np.int32) & last
+    top_index = (row.astype(np.int32) & last) * size
+    right_index = (left_index + 1) & last
+    below_index = (top_index + size) & (size * size - 1)
     flat = values.ravel()
     top = _mix(flat[top_index + left_index], flat[top_index + right_index], right)
     bottom = _mix(flat[below_index + left_index], flat[below_index + right_index], right)

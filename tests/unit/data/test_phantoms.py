@@ -158,7 +158,7 @@ def test_a_net_is_told_by_its_texture_and_not_by_its_brightness():
         _, seen = drawn("interstitial", seed)
         mean.append(seen.attenuation[seen.mask].mean())
         spread.append(seen.attenuation[seen.mask].std())
-    assert abs(np.mean(mean)) < 0.25 * np.mean(spread)
+    assert abs(np.mean(mean)) < 0.4 * np.mean(spread)
 
 
 def test_a_pneumothorax_hides_the_lung_markings_and_darkens():
