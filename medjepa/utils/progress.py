@@ -4,13 +4,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Protocol, TextIO, cast, runtime_checkable
 
 PLAIN_SECONDS = 10.0
 
 
 Advance = Callable[..., None]
 """`advance(count=1, note="")`: so many more are done; the note is shown beside the bar."""
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What is written to: less than `TextIO`, which stand-ins in tests and notebooks are not."""
+
+    def write(self, text: str, /) -> object:
+        """Write some text."""
+
+    def flush(self) -> object:
+        """Write what waits."""
+
+    def isatty(self) -> bool:
+        """Whether a person is looking."""
 
 
 @contextmanager
@@ -20,7 +34,7 @@ def progress(
     *,
     done: int = 0,
     quiet: bool = False,
-    stream: TextIO | None = None,
+    stream: Stream | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Advance]:
     """Show how far `total` pieces of work are and how long the rest will take.
@@ -33,7 +47,7 @@ def progress(
         return
     stream = stream or sys.stderr
     if stream.isatty():
-        with _bar(description, total, done, stream) as advance:
+        with _bar(description, total, done, cast(TextIO, stream)) as advance:
             yield advance
     else:
         lines = _PlainLines(description, total, done, stream, clock)
@@ -81,7 +95,7 @@ class _PlainLines:
     """Lines for a file or a pipe: seldom enough to read, each complete in itself."""
 
     def __init__(
-        self, description: str, total: int, done: int, stream: TextIO, clock: Callable[[], float]
+        self, description: str, total: int, done: int, stream: Stream, clock: Callable[[], float]
     ) -> None:
         self.description, self.total, self.done = description, total, done
         self.stream, self.clock = stream, clock
