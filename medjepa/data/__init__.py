@@ -26,7 +26,7 @@ _HOMES = {
     "read": "decode",
     "read_table": "tables",
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from medjepa.data.decode import READABLE, read
+from medjepa.data.decode.limits import CANONICAL
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
 from medjepa.data.intensity import is_grey, match_channels, robust_range, to_stored, window_of
 from medjepa.data.preprocessing import fill_value
@@ -139,21 +140,23 @@ def _planes(image: MedicalImage) -> tuple[list[tuple[int, MedicalImage]], int]:
     if image.axes == "yx":
         return [(0, image)], 0
     window = image.display_range or robust_range(image.array)
+    volume = image.array
+    if CANONICAL in image.history:
+        # As a viewer and as axial DICOM show a slice: front at the top, the right side at the left.
+        volume = volume[:, :, ::-1, ::-1]
     slices = [
-        (number, image.array[:, number])
-        for number in range(image.array.shape[1])
-        if image.array[:, number].min() < image.array[:, number].max()
+        (number, volume[:, number])
+        for number in range(volume.shape[1])
+        if volume[:, number].min() < volume[:, number].max()
     ]
     planes = [
         (
             number,
-            replace(
-                image, array=array, axes="yx", spacing=image.spacing[1:], display_range=window
-            ),
+            replace(image, array=array, axes="yx", spacing=image.spacing[1:], display_range=window),
         )
         for number, array in slices
     ]
-    return planes, image.array.shape[1] - len(slices)
+    return planes, volume.shape[1] - len(slices)
 
 
 def _store(part: int, image: MedicalImage, settings: IngestSettings) -> StoredImage:

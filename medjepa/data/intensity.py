@@ -62,7 +62,7 @@ def to_stored(array: np.ndarray) -> Stored:
     if array.dtype.kind not in "iu":
         return Stored(array.astype(np.float32))
     low, high = int(array.min()), int(array.max())
-    if 0 <= low and high <= 0xFFFF:
+    if low >= 0 and high <= 0xFFFF:
         return Stored(array.astype(np.uint16))
     if low >= -0x8000 and high <= 0x7FFF:
         return Stored(array.astype(np.int16))
@@ -74,7 +74,7 @@ def to_stored(array: np.ndarray) -> Stored:
 def gain_and_bias(
     scale: np.ndarray, offset: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (n,) each: pixels * gain + bias is 0 at `low` and 1 at `high`; 0 if they are equal."""
+    """float32 (n,) each: pixels * gain + bias is 0 at `low`, 1 at `high`; 0 if those are equal."""
     width = high - low
     usable = width > 0
     safe = np.where(usable, width, 1.0)

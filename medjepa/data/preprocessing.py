@@ -10,11 +10,10 @@ from medjepa.data.intensity import (
     gain_and_bias,
     is_grey,
     match_channels,
-    robust_range,
     to_stored,
     window_of,
 )
-from medjepa.data.resize import FITS, Fit, fit_to, resize
+from medjepa.data.resize import FITS, Fit, fit_to
 from medjepa.errors import ConfigError, InputError
 from medjepa.types import MedicalImage
 

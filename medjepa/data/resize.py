@@ -20,7 +20,7 @@ def fit_to(
 ) -> np.ndarray:
     """Bring (C, Y, X) to (C, *size) in the same dtype.
 
-    "stretch" ignores the aspect; "pad" keeps the physical one (by `spacing`, mm) and fills the rest.
+    "stretch" ignores the aspect; "pad" keeps the physical one (`spacing`, mm) and fills the rest.
     """
     if fit == "stretch":
         return resize(array, size)

@@ -33,7 +33,9 @@ class BatchPlan:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.counts = [num_samples] if isinstance(num_samples, int) else [int(n) for n in num_samples]
+        self.counts = (
+            [num_samples] if isinstance(num_samples, int) else [int(n) for n in num_samples]
+        )
         self.batch_size, self.seed = batch_size, seed
         self.start_step, self.rank, self.world_size = start_step, rank, world_size
         total = sum(self.counts)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medjepa.data.files import Found
-from medjepa.data.tables import FileMatcher, Table, group_column, read_table
+from medjepa.data.tables import FileMatcher, Table, read_table
+from medjepa.data.tables import group_column as find_group
 from medjepa.errors import DataError, InputError
 
 
@@ -32,12 +33,13 @@ def tables_beside(
     found: Sequence[Found],
     *,
     table: Path | None,
-    group: str | None,
+    image_column: str | None = None,
+    group_column: str | None = None,
 ) -> list[SourceTable]:
     """The asked table, or every CSV at the top of the source whose rows name its files.
 
     Raises:
-        DataError: the asked table names none of the files, or no table has the asked group column.
+        DataError: the asked table names none of the files, or no table has an asked column.
     """
     candidates = (
         [table] if table is not None else sorted(p for p in root.glob("*.csv") if p.is_file())
@@ -51,18 +53,19 @@ def tables_beside(
             if table is not None:
                 raise
             continue  # not the user's choice: it is counted as a file that is no image
-        column = matcher.match_column(rows)
+        column = image_column if image_column in rows.columns else matcher.match_column(rows)
         if column is not None:
-            own_group = group if group in rows.columns else group_column(rows.columns)
-            tables.append(SourceTable(source, rows, column, own_group))
+            named = group_column if group_column in rows.columns else find_group(rows.columns)
+            tables.append(SourceTable(source, rows, column, named))
     if table is not None and not tables:
         raise DataError(f"{table}: no column names the files below {root}; is it the right table?")
-    if group is not None and not any(group in t.table.columns for t in tables):
-        columns = sorted({c for t in tables for c in t.table.columns})
-        raise DataError(
-            f"no table beside {root} has the group column {group!r}; "
-            f"its columns: {', '.join(columns) or 'none (no table)'}"
-        )
+    for name, purpose in ((image_column, "image"), (group_column, "group")):
+        if name is not None and not any(name in t.table.columns for t in tables):
+            columns = sorted({c for t in tables for c in t.table.columns})
+            raise DataError(
+                f"no table beside {root} has the {purpose} column {name!r}; "
+                f"its columns: {', '.join(columns) or 'none (no table)'}"
+            )
     return tables
 
 
@@ -78,3 +81,10 @@ def groups_of_files(tables: Sequence[SourceTable], found: Sequence[Found]) -> di
             if path is not None and group:
                 groups.setdefault(path, group)
     return groups
+
+
+def named_files(tables: Sequence[SourceTable], found: Sequence[Found]) -> list[Found]:
+    """Those of the found files that a row of the tables names."""
+    matcher = FileMatcher([entry.relative for entry in found])
+    named = {matcher.find(row[t.file_column]) for t in tables for row in t.table}
+    return [entry for entry in found if entry.relative in named]

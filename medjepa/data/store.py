@@ -1,8 +1,8 @@
 """The prepared store: safetensors shards, a public index, and a private folder.
 
-    index.json               sizes, and one column per property of the items; no names, no paths
-    shard-00000.safetensors  "images": (rows, C, H, W) in uint8, uint16, int16 or float32
-    private/                 the key of the hashes and the map back to files and patients (0700)
+index.json               sizes, and one column per property of the items; no names, no paths
+shard-00000.safetensors  "images": (rows, C, H, W) in uint8, uint16, int16 or float32
+private/                 the key of the hashes and the map back to files and patients (0700)
 """
 
 import json

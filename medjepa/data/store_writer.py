@@ -1,4 +1,4 @@
-"""Appends images to a store, shard by shard, so that an interruption costs at most the last shard."""
+"""Appends images to a store, shard by shard: an interruption costs at most the last one."""
 
 import json
 import time
@@ -142,7 +142,7 @@ class StoreWriter:
         if there != (asked.size, asked.channels, asked.fit):
             raise DataError(
                 f"{self.out}: the store there has size, channels, fit = {there}, asked for "
-                f"{(asked.size, asked.channels, asked.fit)}; choose another out= or the same settings"
+                f"{(asked.size, asked.channels, asked.fit)}; use another out= or the same settings"
             )
         self._shards = list(store.shards)
         self._items = {name: list(index["items"][name]) for name in _COLUMNS}

@@ -59,7 +59,9 @@ def read_table(path: str | Path) -> Table:
     first_line = next(iter(text.splitlines()), "")
     delimiter = max(",;\t", key=first_line.count)
     try:
-        lines = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if row]
+        lines = [
+            row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if row
+        ]
     except csv.Error as error:
         raise InputError(name, f"ragged: {error}", format="CSV") from error
     if not lines:
@@ -79,6 +81,11 @@ def read_table(path: str | Path) -> Table:
     table = Table(path=Path(path), columns=tuple(header), rows=rows)
     _check_paths(name, table)
     return table
+
+
+def is_table(path: Path) -> bool:
+    """True for a file named .csv, which stands for the images that it names."""
+    return path.suffix.lower() == ".csv" and path.is_file()
 
 
 def group_column(columns: Iterable[str]) -> str | None:

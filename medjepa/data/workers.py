@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ def map_in_processes(
     num_workers: int,
     timeout_s: float,
     memory_bytes: int = _MEMORY_BYTES,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield function(task, *arguments) for each task in order.
 
     A task whose process dies, or takes longer than `timeout_s`, gives `on_death(reason)`; a new
@@ -137,9 +137,7 @@ class _Run:
 
     def _feed(self, worker: _Worker) -> None:
         # The window bounds how many finished images wait for one slow file.
-        while (
-            self._todo and len(worker.pending) < _AHEAD and self._todo[0] < self._next + _WINDOW
-        ):
+        while self._todo and len(worker.pending) < _AHEAD and self._todo[0] < self._next + _WINDOW:
             if not worker.pending:
                 worker.since = time.monotonic()
             number = self._todo.popleft()
@@ -163,7 +161,7 @@ class _Run:
             if worker.pending and time.monotonic() - worker.since > self._timeout_s:
                 self._replace(worker, on_death(f"decoding took longer than {self._timeout_s:g} s"))
 
-    def _replace(self, worker: _Worker, blame: Any) -> None:
+    def _replace(self, worker: _Worker, blame: object) -> None:
         if worker.pending:
             self._done[worker.pending.popleft()] = blame
         # The rest of its tasks are innocent: they go first to the next free process.

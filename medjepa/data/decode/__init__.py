@@ -1,4 +1,4 @@
-"""One door for every file format: `read(path)` looks at the content and returns a `MedicalImage`."""
+"""One door for every format: `read(path)` looks at the content and returns a `MedicalImage`."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How much memory one file may ask for; checked on the header, before anything is allocated."""
+"""What every reader checks: the memory a file asks for, before it is taken, and its values."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ import numpy as np
 from medjepa.errors import InputError
 
 MAX_DECODED_BYTES = 2 << 30
+CANONICAL = "canonical orientation (RAS)"
+"""History of a volume whose x, y, z grow to the patient's right, front and head."""
 
 
 def check_budget(path: str, shape: Sequence[int], itemsize: int, kind: str) -> None:

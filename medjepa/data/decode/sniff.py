@@ -9,9 +9,9 @@ from pathlib import Path
 from medjepa.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .tif .tiff .dcm .dicom .nii .nii.gz .hdr .img .npy".split()
+    (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".nii", ".nii.gz", ".npy")
 )
-"""A file named like this that is not an image is broken; any other unknown file is just not ours."""
+"""A file named like this must be an image; any other unknown file is just not ours."""
 
 _MAGIC = (
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),

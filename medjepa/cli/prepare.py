@@ -1,0 +1,96 @@
+"""`medjepa prepare`: a folder of images in, a store that is read fast out."""
+
+import os
+from pathlib import Path
+
+from medjepa.config import Config, help_text, load_config
+from medjepa.data.prepare_report import PrepareReport
+from medjepa.errors import ConfigError
+
+USAGE = """\
+usage: medjepa prepare data=FOLDER out=STORE [data.target_size=224] [key=value ...]
+
+Decodes every image below FOLDER once, at the working resolution: PNG, JPEG, TIFF, DICOM, NIfTI
+(each axial slice) and .npy. Again with the same `out`, only new files are decoded. Nothing but
+OUT/private says which file or patient an image is: keep that folder to yourself.
+Exit status 1: some files could not be read; they are named, the rest is done.
+
+Settings and their defaults (data= is short for data.data_dir=):"""
+KEYS = (
+    "out", "data.data_dir", "data.target_size", "data.fit", "data.modality", "data.table",
+    "data.image_column", "data.group_column", "data.num_workers",
+)  # fmt: skip
+_NUM_NAMED = 10
+
+
+def run(arguments: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(help_text(USAGE, KEYS))
+        return 0
+    files = [argument for argument in arguments if "=" not in argument]
+    if len(files) > 1:
+        raise ConfigError(f"the command line: one settings file, got {' and '.join(files)}")
+    overrides = [argument for argument in arguments if "=" in argument]
+    config = load_config(Path(files[0]) if files else None, overrides)
+    if not config.data.sources or not config.out:
+        raise ConfigError("prepare needs data=FOLDER (what to read) and out=STORE (what to write)")
+    report = _prepare(config)
+    print(summary(report))
+    return 1 if report.failed else 0
+
+
+def summary(report: PrepareReport) -> str:
+    """What became of the files, for the terminal."""
+    lines = [
+        f"{report.found} files found: {report.good} good ({report.num_known} known before), "
+        f"{report.skipped} skipped, {report.failed} failed",
+        *(f"  skipped {count}: {reason}" for reason, count in sorted(report.skips.items())),
+        *_named("failed", report.failures, report.out),
+        *_named("doubtful", report.doubts, None),
+    ]
+    if report.num_constant_slices:
+        lines.append(f"  {report.num_constant_slices} constant slices of volumes left out")
+    if report.num_dropped:
+        lines.append(f"  {report.num_dropped} images taken out: their file is gone or has changed")
+    lines += [_patients(report), f"{report.num_images} images in {report.out}"]
+    return "\n".join(lines)
+
+
+def _prepare(config: Config) -> PrepareReport:
+    from medjepa.data.preparation import prepare
+    from medjepa.utils.progress import progress
+
+    kinds = (
+        [config.data.modality] if isinstance(config.data.modality, str) else config.data.modality
+    )
+    modality = [None if kind == "auto" else kind for kind in kinds]
+    return prepare(
+        config.data.sources,
+        config.out,
+        size=config.data.target_size,
+        fit=config.data.fit,
+        modality=modality[0] if len(modality) == 1 else modality,
+        table=config.data.table,
+        image_column=config.data.image_column,
+        group_column=config.data.group_column,
+        num_workers=min(config.data.num_workers, os.cpu_count() or 1),
+        progress=progress,
+    )
+
+
+def _named(word: str, entries: list[tuple[str, str]], out: Path | None) -> list[str]:
+    lines = [f"  {word}: {path}: {reason}" for path, reason in entries[:_NUM_NAMED]]
+    if len(entries) > _NUM_NAMED:
+        rest = f"  ... and {len(entries) - _NUM_NAMED} more {word}"
+        lines.append(rest + (f", all in {out / 'private' / 'failures.json'}" if out else ""))
+    return lines
+
+
+def _patients(report: PrepareReport) -> str:
+    if report.grouped == "table":
+        where = ", ".join(f"column {column!r} of {table}" for table, column in report.group_columns)
+        return f"patients: {report.num_groups} by {where}"
+    if report.grouped == "header":
+        return f"patients: {report.num_groups} by the files' own headers"
+    return "patients: unknown, images count as independent; name a column with data.group_column="

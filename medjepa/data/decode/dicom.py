@@ -1,0 +1,263 @@
+"""DICOM single-frame images in physical units, shown as the file says."""
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medjepa.data.decode.dicom_header import Header, naming, read_header
+from medjepa.data.decode.dicom_library import pydicom
+from medjepa.data.decode.limits import check_finite
+from medjepa.errors import InputError, InputWarning
+from medjepa.types import MedicalImage
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+_JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_IMPLICIT = "1.2.840.10008.1.2"
+
+
+def decode(path: str, kind: str) -> MedicalImage:
+    """Decode one frame: modality LUT or rescale, VOI, MONOCHROME1, padding (PS3.4 N.2).
+
+    The window becomes `display_range` and clips nothing; a VOI LUT of a radiograph, whose grey
+    levels have no unit, is applied. MONOCHROME1 is turned so that more is brighter.
+    """
+    header = read_header(path)
+    stored, photometric = _stored_values(path, header)
+    history: list[str] = []
+    if header.photometric == "PALETTE COLOR":
+        array, display = _palette(path, stored, header.dataset, history)
+    elif stored.ndim == 3:
+        if header.photometric != photometric:
+            history.append(f"{header.photometric} read as RGB")
+        array = np.moveaxis(stored, 2, 0)
+        display = None if array.dtype == np.uint8 else (0.0, float(2**header.bits_stored - 1))
+    else:
+        array, display = _grey(path, stored, header, history)
+    check_finite(path, array, kind)
+    return MedicalImage(
+        array=array,
+        axes="yx",
+        spacing=header.spacing,
+        source=path,
+        modality=header.modality,
+        group=header.patient,
+        display_range=display,
+        history=tuple(history),
+    )
+
+
+def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
+    """(Y, X) or (Y, X, 3) as stored, YBR converted to RGB; and the photometric it now has."""
+    library = pydicom()
+    dataset = header.dataset
+    file_meta = getattr(dataset, "file_meta", None)
+    syntax = str((file_meta.get("TransferSyntaxUID") if file_meta else None) or _IMPLICIT)
+    uid = library.uid.UID(syntax)
+    try:
+        decoder = library.pixels.get_decoder(uid)
+    except NotImplementedError:
+        decoder = None
+    if decoder is None or not decoder.is_available:
+        what = "video" if "MPEG" in uid.name or "HEVC" in uid.name else "image"
+        raise InputError(
+            path,
+            f"cannot decode this {what}: transfer syntax {uid.name} is not read",
+            format="DICOM",
+        )
+    if not uid.is_compressed:
+        _check_native_length(path, header)
+    if file_meta is None or "TransferSyntaxUID" not in file_meta:
+        _give_syntax(dataset, syntax)
+    plugin = _plugin(syntax, header, decoder.available_plugins)
+    with naming(path, f"cannot decode the pixel data ({uid.name})"):
+        array, properties = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+        expected = (header.rows, header.columns)
+        if array.shape[:2] != expected:
+            raise InputError(
+                path, f"size mismatch: {array.shape[:2]}, Rows and Columns say {expected}",
+                format="DICOM",
+            )  # fmt: skip
+        return _mask_unused_bits(array, header), str(properties["photometric_interpretation"])
+
+
+def _plugin(syntax: str, header: Header, available: tuple[str, ...]) -> str:
+    """The decoder to ask for by name where the default is slower or too forgiving."""
+    if syntax in _JPEG_LS and "pyjpegls" in available:
+        return "pyjpegls"
+    # gdcm fills a truncated baseline JPEG with grey without a word; Pillow refuses it.
+    if syntax in _JPEG_8_BIT and header.bits_stored == 8 and "pillow" in available:
+        return "pillow"
+    return ""
+
+
+def _give_syntax(dataset: "Dataset", syntax: str) -> None:
+    library = pydicom()
+    dataset.file_meta = getattr(dataset, "file_meta", None) or library.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = library.uid.UID(syntax)
+
+
+def _check_native_length(path: str, header: Header) -> None:
+    name = next(n for n in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+                if n in header.dataset)  # fmt: skip
+    length = len(header.dataset[name].value or b"")
+    samples = int(header.dataset.get("SamplesPerPixel", 1))
+    bits = header.rows * header.columns * samples * header.bits_allocated
+    if header.photometric == "YBR_FULL_422":
+        bits = bits // 3 * 2  # two chrominance samples for two pixels
+    if length < math.ceil(bits / 8):
+        raise InputError(
+            path,
+            f"truncated: pixel data of length {length} is shorter than the expected {bits // 8}",
+            format="DICOM",
+        )
+
+
+def _mask_unused_bits(array: np.ndarray, header: Header) -> np.ndarray:
+    """Clear what old files hide above BitsStored (overlays), or extend the sign over it."""
+    spare = array.dtype.itemsize * 8 - header.bits_stored
+    if array.dtype.kind not in "iu" or spare <= 0 or header.bits_allocated == 1:
+        return array
+    if header.signed:
+        return (array << spare) >> spare
+    return array & array.dtype.type(2**header.bits_stored - 1)
+
+
+def _palette(
+    path: str, stored: np.ndarray, dataset: "Dataset", history: list[str]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    with naming(path, "the palette cannot be applied"):
+        colours = np.asarray(pydicom().pixels.apply_color_lut(stored, dataset))
+    history.append("palette read as RGB")
+    wide = colours.dtype != np.uint8
+    return np.moveaxis(colours[..., :3], 2, 0), (0.0, 65535.0) if wide else None
+
+
+def _grey(
+    path: str, stored: np.ndarray, header: Header, history: list[str]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    dataset = header.dataset
+    padding = _padding(stored, dataset)
+    values, limits = _rescaled(path, stored, header, history)
+    display: tuple[float, float] | None
+    if "VOILUTSequence" in dataset and header.modality in ("xray", "generic"):
+        with naming(path, "the VOI LUT cannot be applied"):
+            values = np.asarray(pydicom().pixels.apply_voi(values, dataset, index=0))
+            bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        limits = display = (0.0, float(2**bits - 1))
+        history.append("VOI LUT applied")
+    else:
+        display = _window(path, values, dataset)
+    if header.photometric == "MONOCHROME1":
+        # The sum of the limits is taken before subtracting in a type that holds both.
+        turn = limits[0] + limits[1]
+        values = _compact(
+            turn - values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+        )
+        display = None if display is None else (turn - display[1], turn - display[0])
+        history.append("MONOCHROME1 inverted")
+    if padding is not None and padding.any() and not padding.all():
+        values = np.where(padding, values[~padding].min(), values)
+        history.append("pixel padding set to the least value")
+    return values[None], display
+
+
+def _rescaled(
+    path: str, stored: np.ndarray, header: Header, history: list[str]
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Values after the modality transform, and the least and greatest that could occur."""
+    dataset = header.dataset
+    bits = header.bits_stored
+    limits = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if header.signed else (0, 2**bits - 1)
+    if stored.dtype.kind == "f":
+        limits = (float(np.min(stored)), float(np.max(stored)))
+    if "ModalityLUTSequence" in dataset:
+        with naming(path, "the modality LUT cannot be applied"):
+            values = np.asarray(pydicom().pixels.apply_modality_lut(stored, dataset))
+        history.append("modality LUT applied")
+        return values, (float(values.min()), float(values.max()))
+    slope, intercept = (
+        _number(path, dataset, "RescaleSlope", 1.0),
+        _number(path, dataset, "RescaleIntercept", 0.0),
+    )
+    if slope == 0:
+        raise InputError(path, "RescaleSlope is 0: every pixel would be the same", format="DICOM")
+    low, high = sorted((limits[0] * slope + intercept, limits[1] * slope + intercept))
+    if slope == 1 and intercept == 0:
+        return stored, (low, high)
+    history.append(f"rescaled: slope {slope:g}, intercept {intercept:g}")
+    if slope == 1 and intercept.is_integer() and stored.dtype.kind in "iu":
+        return _compact(stored.astype(np.int64) + int(intercept)), (low, high)
+    return (stored * np.float64(slope) + intercept).astype(np.float32), (low, high)
+
+
+def _number(path: str, dataset: "Dataset", name: str, default: float) -> float:
+    value = dataset.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(path, f"{name} (slope and intercept) is no number", format="DICOM")
+    return number
+
+
+def _window(path: str, values: np.ndarray, dataset: "Dataset") -> tuple[float, float] | None:
+    """(low, high) of the first window (PS3.3 C.11.2.1.2); None if there is none that is usable."""
+    center, width = (_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
+    if center is None or width is None:
+        return None
+    exact = str(dataset.get("VOILUTFunction", "") or "").upper() == "LINEAR_EXACT"
+    low, high = (
+        (center - width / 2, center + width / 2)
+        if exact
+        else (center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
+    )
+    if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        doubt = f"window of width {width:g} is not usable"
+    elif high <= values.min() or low >= values.max():
+        doubt = f"window {low:g}..{high:g} shows none of the values"
+    else:
+        return low, high
+    warnings.warn(f"{path}: {doubt}, percentiles are used", InputWarning, stacklevel=6)
+    return None
+
+
+def _first(value: object) -> float | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) and hasattr(value, "__getitem__"):
+        value = value[0] if len(value) else None
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _padding(stored: np.ndarray, dataset: "Dataset") -> np.ndarray | None:
+    """True where PixelPaddingValue (to PixelPaddingRangeLimit) says that nothing was measured."""
+    first = _first(dataset.get("PixelPaddingValue"))
+    if first is None:
+        return None
+    last = _first(dataset.get("PixelPaddingRangeLimit"))
+    low, high = sorted((first, first if last is None else last))
+    return (stored >= low) & (stored <= high)
+
+
+def _compact(values: np.ndarray) -> np.ndarray:
+    """Whole numbers in the smallest of uint8, int16, uint16 and int32 that holds them."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float32)
+    low, high = int(values.min()), int(values.max())
+    for dtype in (np.int16, np.uint16, np.int32):
+        info = np.iinfo(dtype)
+        if info.min <= low and high <= info.max:
+            return values.astype(dtype)
+    return values.astype(np.float32)
