@@ -46,6 +46,7 @@ def run(arguments: list[str]) -> int:
 
     from medjepa.checkpoint import find_checkpoint
     from medjepa.evaluation.run import evaluate
+    from medjepa.evaluation.runs import run_folder
     from medjepa.report.terminal import show
     from medjepa.report.write import write_report
     from medjepa.utils.progress import progress
@@ -59,6 +60,7 @@ def run(arguments: list[str]) -> int:
         group=data.group_column,
         split=data.split_column,
         table=data.table,
+        pattern=data.pattern,
         seed=config.seed,
         num_resamples=config.evaluation.num_bootstrap,
         batch_size=config.evaluation.batch_size,
@@ -68,7 +70,7 @@ def run(arguments: list[str]) -> int:
         command=without_folders(arguments),
         progress=progress,
     )
-    out = Path(config.out) if config.out else default_out(find_checkpoint(checkpoints[0]))
+    out = Path(config.out) if config.out else run_folder(find_checkpoint(checkpoints[0])) / "report"
     written = write_report(report, out)
     show(report, Console())
     print(f"The page:    {written.page.resolve()}")
@@ -97,12 +99,6 @@ def parse(arguments: list[str]) -> Config:
             "medjepa evaluate checkpoint=runs/a data=DIR label=diagnosis"
         )
     return config
-
-
-def default_out(checkpoint: Path) -> Path:
-    """The run folder's report/, whether the file lies in checkpoints/ or beside it."""
-    folder = checkpoint.parent
-    return (folder.parent if folder.name == "checkpoints" else folder) / "report"
 
 
 def without_folders(arguments: list[str]) -> str:

@@ -1,7 +1,7 @@
 """From images to features: one pass over the data for every encoder and every plain baseline."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ Encode = Callable[[Tensor], Tensor | NDArray[Any]]
 """Images (B, C, H, W) in [0, 1] to features (B, D)."""
 
 
+@runtime_checkable
 class ImageSource(Protocol):
     """Any dataset whose items are images, or begin with one."""
 

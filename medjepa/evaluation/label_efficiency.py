@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from medjepa.evaluation.folds import draw_labels
-from medjepa.evaluation.metrics import Integers, metric
+from medjepa.evaluation.metrics import METRICS, Integers, metric
 from medjepa.evaluation.probes import C_GRID, LogisticProbe
 from medjepa.evaluation.protocol import Features, Task, score_test_images, split_folds
 from medjepa.evaluation.results import LabelPoint
@@ -38,10 +38,12 @@ def label_efficiency(
         seed: of the draws.
         advance: called with 1 after each fit.
     """
-    values: dict[tuple[str, float], list[tuple[int, float, float]]] = {
+    values: dict[tuple[str, float], list[tuple[int, dict[str, float]]]] = {
         (method.key, fraction): [] for method in methods for fraction in fractions
     }
     for fraction in fractions:
+        # With all labels it is the table's number, so it is found the table's way.
+        grid = C_GRID if fraction == 1 else COARSE_GRID
         for draw in range(num_draws if fraction < 1 else 1):
             chosen = draw_labels(
                 task.target[task.train],
@@ -50,35 +52,32 @@ def label_efficiency(
                 rng=np.random.default_rng((seed, draw)),
             )
             for method in methods:
-                # With all labels it is the table's number, so it is found the table's way.
-                grid = C_GRID if fraction == 1 else COARSE_GRID
-                auc, accuracy = _fit_and_score(method, task, chosen, grid)
-                values[method.key, fraction].append((len(chosen), auc, accuracy))
+                scores = _fit_and_score(method, task, chosen, grid)
+                values[method.key, fraction].append((len(chosen), scores))
                 if advance is not None:
                     advance(1)
     return tuple(
         LabelPoint(
             method=key,
             fraction=fraction,
-            num_labeled=tuple(row[0] for row in rows),
-            auc=tuple(row[1] for row in rows),
-            balanced_accuracy=tuple(row[2] for row in rows),
+            num_labeled=tuple(num for num, _ in draws),
+            auc=tuple(scores["auc"] for _, scores in draws),
+            balanced_accuracy=tuple(scores["balanced_accuracy"] for _, scores in draws),
+            accuracy=tuple(scores["accuracy"] for _, scores in draws),
         )
-        for (key, fraction), rows in values.items()
+        for (key, fraction), draws in values.items()
     )
 
 
 def _fit_and_score(
     method: Features, task: Task, chosen: Integers, grid: Sequence[float]
-) -> tuple[float, float]:
-    """Test AUC and balanced accuracy after learning from `chosen` (into the training images)."""
+) -> dict[str, float]:
+    """Every metric on the test images after learning from `chosen` (into the training images)."""
     rows, folds = task.train[chosen], split_folds(task, chosen)
     labels = task.target[task.test]
-    auc, accuracy = [], []
+    found = []
     for array in method.arrays:
-        probe = LogisticProbe(c_grid=grid)
-        probe.fit(array[rows], task.target[rows], folds=folds)
+        probe = LogisticProbe(c_grid=grid).fit(array[rows], task.target[rows], folds=folds)
         scores = score_test_images(probe, array, task)
-        auc.append(metric("auc", labels, scores)[0])
-        accuracy.append(metric("balanced_accuracy", labels, scores)[0])
-    return float(np.mean(auc)), float(np.mean(accuracy))
+        found.append([float(metric(name, labels, scores)[0]) for name in METRICS])
+    return dict(zip(METRICS, np.mean(found, axis=0).tolist(), strict=True))

@@ -13,8 +13,9 @@ from medjepa.data.store import Store
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.protocol import Task
+from medjepa.training import sources
 
-TRAIN_NAMES = ("train", "training", "val", "valid", "validation", "dev")
+TRAIN_NAMES = tuple(name for name in (*sources.TRAIN_NAMES, *sources.VALIDATION_NAMES) if name)
 """Validation images belong to training here: settings are chosen on a part of it anyway."""
 
 TEST_NAMES = ("test", "testing")
@@ -52,7 +53,7 @@ def gather(
     table: str | Path | None,
     test_fraction: float,
     seed: int,
-    sources: Sequence[str | Path] = (),
+    folders: Sequence[str | Path] = (),
 ) -> LabelledImages:
     """Join stores with their labels and share the images out.
 
@@ -64,7 +65,7 @@ def gather(
         table: a CSV with these columns, if it does not lie beside the images.
         test_fraction: of a split that is made here.
         seed: of a split that is made here.
-        sources: where the images came from, to know generated ones.
+        folders: where the images came from, to know generated ones.
 
     Raises:
         DataError: a column is missing, or the split names no test or training image.
@@ -102,7 +103,7 @@ def gather(
                 note for one in sets for note in one.notes if not note.startswith("split:")
             )
         ),
-        synthetic=_synthetic(stores, sources),
+        synthetic=_synthetic(stores, folders),
     )
 
 
@@ -130,14 +131,14 @@ def _share_out(
             f"train (or val) and as test; split={AUTO_SPLIT} makes a split by patient instead"
         )
     how = "the table's own split"
-    if set(lowered) & set(TRAIN_NAMES[2:]):
+    if set(lowered) & set(sources.VALIDATION_NAMES):
         how += ", validation counted as training"
     left = len(parts) - len(train) - len(test)
     return train, test, how + (f" ({left:,} images belong to neither part)" if left else "")
 
 
-def _synthetic(stores: Sequence[Store], sources: Sequence[str | Path]) -> bool:
-    folders = [Path(source) for source in sources]
+def _synthetic(stores: Sequence[Store], folders: Sequence[str | Path]) -> bool:
+    origins = [Path(folder) for folder in folders]
     for store in stores:
-        folders += [Path(source) for source in store.private_map().sources]
-    return any(is_synthetic(folder) for folder in folders if folder.exists())
+        origins += [Path(source) for source in store.private_map().sources]
+    return any(is_synthetic(origin) for origin in origins if origin.exists())

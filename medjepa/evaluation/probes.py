@@ -6,7 +6,7 @@ Labels may be anything that can be sorted; the columns of every score follow `cl
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ SWEEP_ITERATIONS = 300
 Labels = NDArray[Any]
 
 
+@runtime_checkable
 class Probe(Protocol):
     """What every probe can do."""
 

@@ -168,5 +168,8 @@ def _scores(
         name: estimate(float(np.mean(values[name])), samples[name].mean(0)) for name in METRICS
     }
     return samples, Scores(
-        auc=means["auc"], balanced_accuracy=means["balanced_accuracy"], per_seed=values
+        auc=means["auc"],
+        balanced_accuracy=means["balanced_accuracy"],
+        accuracy=means["accuracy"],
+        per_seed=values,
     )

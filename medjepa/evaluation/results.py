@@ -27,11 +27,13 @@ class Scores:
     Attributes:
         auc: macro one-vs-rest area, averaged over seeds.
         balanced_accuracy: averaged over seeds.
+        accuracy: averaged over seeds.
         per_seed: metric -> one value for each seed.
     """
 
     auc: Estimate
     balanced_accuracy: Estimate
+    accuracy: Estimate
     per_seed: dict[str, tuple[float, ...]]
 
     def spread(self, metric: str) -> float | None:
@@ -100,6 +102,7 @@ class LabelPoint:
         num_labeled: images, for each draw.
         auc: on the whole test set, for each draw; averaged over seeds.
         balanced_accuracy: likewise.
+        accuracy: likewise.
     """
 
     method: str
@@ -107,6 +110,7 @@ class LabelPoint:
     num_labeled: tuple[int, ...]
     auc: tuple[float, ...]
     balanced_accuracy: tuple[float, ...]
+    accuracy: tuple[float, ...]
 
     @property
     def mean(self) -> float:

@@ -32,6 +32,7 @@ def evaluate(
     group: str | None = None,
     split: str | None = None,
     table: str | Path | None = None,
+    pattern: str | None = None,
     test_fraction: float = 0.3,
     seed: int = 0,
     num_resamples: int = 1000,
@@ -53,6 +54,7 @@ def evaluate(
         group: column of patients (lesions, studies), who are never split.
         split: column of a given split; None takes "split" if there is one; "auto" makes one.
         table: a CSV with these columns, if it does not lie beside the images.
+        pattern: only files whose name fits ("*.jpg").
         test_fraction: of a split that is made here.
         seed: of a split that is made here, and of resamples and draws.
         num_resamples: of the bootstrap over test patients.
@@ -73,12 +75,14 @@ def evaluate(
     show = progress or _silent
     runs = load_runs(checkpoint)
     pipeline = runs[0].pipeline
+    height, width = pipeline.size
     sources = [data] if isinstance(data, str | Path) else list(data)
     stores = ensure_store(
         sources,
-        size=pipeline.size,
+        size=height if height == width else (height, width),  # as pre-training writes it
         fit=pipeline.fit,
         table=table,
+        pattern=pattern,
         group_column=group,
         cache_dir=cache_dir,
         num_workers=num_workers,
@@ -92,7 +96,7 @@ def evaluate(
         table=table,
         test_fraction=test_fraction,
         seed=seed,
-        sources=sources,
+        folders=sources,
     )
     images = StoreDataset(
         stores,

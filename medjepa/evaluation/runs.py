@@ -66,7 +66,7 @@ def _load(path: Path) -> Run:
     checkpoint = load_checkpoint(file)
     payload = checkpoint.payload
     model = rebuild_model(checkpoint)
-    folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
+    folder = run_folder(file)
     seed = int(payload.get("seed") or 0)
     given = checkpoint.pipeline
     pipeline = _pipeline_of(model) if given is None else Pipeline(**given)
@@ -80,6 +80,14 @@ def _load(path: Path) -> Run:
         used_keys=_used_keys(folder / PRETRAINING_KEYS),
         folder=folder,
     )
+
+
+def run_folder(checkpoint: Path) -> Path:
+    """The folder of the run that wrote a checkpoint: the file's own, or the one above it."""
+    own = checkpoint.parent
+    if own.name == "checkpoints" and not (own / "config.yaml").is_file():
+        return own.parent
+    return own
 
 
 def _pipeline_of(model: LeJEPA) -> Pipeline:

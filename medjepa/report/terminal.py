@@ -1,5 +1,6 @@
 """The same table for the terminal."""
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
@@ -39,7 +40,9 @@ def _mark(passed: bool | None) -> str:
 
 
 def _table(report: Report) -> Table:
-    table = Table(title=_title(report), title_justify="left", caption_justify="left", expand=False)
+    table = Table(
+        title=_title(report), title_justify="left", caption_justify="left", box=SIMPLE_HEAD
+    )
     table.caption = (
         "95 % intervals: bootstrap over "
         f"{'images' if report.num_test_patients is None else 'patients'}"
@@ -67,7 +70,7 @@ def _table(report: Report) -> Table:
 
 
 def _number(estimate: Estimate, *, sign: bool = False) -> str:
-    return f"{share(estimate.value, sign=sign)} {escape(interval(estimate, sign=sign))}"
+    return f"{share(estimate.value, sign=sign)}\n[dim]{escape(interval(estimate, sign=sign))}[/dim]"
 
 
 def _title(report: Report) -> str:
