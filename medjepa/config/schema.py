@@ -81,7 +81,7 @@ class MaskingConfig:
 
     mask_ratio: float = setting(0.75, "share of the patches that is hidden")
     mask_type: Literal["block", "random"] = setting(
-        "block", "block: connected areas; random: single patches"
+        "block", "objective patches: hide connected areas (block) or single patches"
     )
     num_target_blocks: int = setting(4, "number of hidden blocks (mask_type block)")
 
@@ -101,6 +101,9 @@ class ViewsConfig:
 
     num_full_views: int = setting(2, "views with all their patches; their mean is the target")
     num_hidden_views: int = setting(2, "further views with mask_ratio of their patches hidden")
+    view_mask_type: Literal["random", "block"] = setting(
+        "random", "how hidden views hide: single patches, or connected areas"
+    )
     full_scale: tuple[float, float] = setting((0.3, 1.0), "area of a full view, share of the image")
     hidden_scale: tuple[float, float] = setting(
         (0.3, 1.0), "area of a hidden view, share of the image"
@@ -239,7 +242,7 @@ class LoggingConfig:
 class EvaluationConfig:
     """How a frozen encoder is judged."""
 
-    num_bootstrap: int = setting(2000, "resamples of the patients behind every interval")
+    num_bootstrap: int = setting(1000, "resamples of the patients behind every interval")
     batch_size: int = setting(64, "images embedded at once")
 
 
