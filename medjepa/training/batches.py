@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,17 @@ from medjepa.data.batching import Batch
 from medjepa.data.sampling import BatchPlan
 from medjepa.objectives.distributed import world
 from medjepa.utils.device import available_cpus
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """Any map-style dataset: its items are images, or tuples that begin with one."""
+
+    def __len__(self) -> int:
+        """Count the images."""
+
+    def __getitem__(self, index: int, /) -> Any:  # noqa: ANN401 - a tensor, a tuple, a sample
+        """Return one."""
 
 
 class PlannedSteps(Sampler[list[int]]):
@@ -40,7 +51,7 @@ def share_of(batch: list[int], rank: int, num_processes: int) -> list[int]:
 
 
 def load_batches(
-    dataset: Dataset[Any],
+    dataset: ImageSource,
     batches: Sampler[list[int]] | Sequence[list[int]],
     *,
     num_workers: int = 0,
@@ -49,7 +60,7 @@ def load_batches(
     """Load the listed batches in order; workers leave Ctrl-C to the process that started them."""
     num_workers = min(num_workers, available_cpus())
     return DataLoader(
-        dataset,
+        cast(Dataset[Any], dataset),
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=collate_images,
@@ -84,10 +95,11 @@ def validation_batches(num_samples: int, batch_size: int) -> list[list[int]]:
     return [share_of(list(range(s, s + size)), rank, num_processes) for s in starts]
 
 
-def pixel_statistics(dataset: Dataset[Any], seed: int, limit: int = 2000) -> tuple[Tensor, Tensor]:
+def pixel_statistics(dataset: ImageSource, seed: int, limit: int = 2000) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation per channel (C,) of up to `limit` images."""
-    num = len(dataset)  # type: ignore[arg-type]
-    chosen = torch.randperm(num, generator=torch.Generator().manual_seed(seed))[:limit].tolist()
+    chosen = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))[
+        :limit
+    ].tolist()
     pieces = [chosen[start : start + 64] for start in range(0, len(chosen), 64)]
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for batch in load_batches(dataset, pieces):

@@ -1,15 +1,12 @@
 """One stream of batches through the whole run: workers are started once, not once an epoch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from torch.utils.data import Dataset
 
 from medjepa.data.batching import Batch
 from medjepa.data.sampling import BatchPlan
 from medjepa.errors import ConfigError
 from medjepa.objectives.distributed import world
-from medjepa.training.batches import PlannedSteps, load_batches
+from medjepa.training.batches import ImageSource, PlannedSteps, load_batches
 from medjepa.utils.logging import get_logger
 
 _logger = get_logger(__name__)
@@ -19,7 +16,7 @@ class Feed:
     """The batch of any step; steps asked for in order come from one loader that reads ahead."""
 
     def __init__(
-        self, dataset: Dataset[Any], plan: BatchPlan, *, num_workers: int, pin: bool
+        self, dataset: ImageSource, plan: BatchPlan, *, num_workers: int, pin: bool
     ) -> None:
         self.dataset, self.plan = dataset, plan
         self.num_workers, self.pin = num_workers, pin
@@ -40,14 +37,14 @@ class Feed:
 
 
 def plan_batches(
-    dataset: Dataset[Any], batch_size: int, seed: int, weights: Sequence[float] | None
+    dataset: ImageSource, batch_size: int, seed: int, weights: Sequence[float] | None
 ) -> BatchPlan:
     """Plan the batches of a dataset; a batch larger than the dataset is made smaller, with a word.
 
     Raises:
         ConfigError: fewer than two images a process, or a batch that processes cannot share.
     """
-    num_images, num_processes = len(dataset), world()[1]  # type: ignore[arg-type]
+    num_images, num_processes = len(dataset), world()[1]
     if num_images < 2 * num_processes:
         raise ConfigError(
             f"data: {num_images} images are too few to train on; each process needs at least 2"

@@ -41,7 +41,7 @@ def fixed_part(trainer: "MedJEPATrainer") -> dict[str, Any]:
     return {
         **trainer.settings.fixed(),
         "seed": trainer.seed,
-        "number of images": len(trainer.train_dataset),  # type: ignore[arg-type]
+        "number of images": len(trainer.train_dataset),
         **{f"model.{k}": v for k, v in getattr(trainer.model, "config", {}).items()},
     }
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from medjepa.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from medjepa.data.batching import Batch
 from medjepa.errors import TrainingError
-from medjepa.training.batches import load_batches, pixel_statistics, validation_batches
+from medjepa.training.batches import ImageSource, load_batches, pixel_statistics, validation_batches
 from medjepa.training.distributed import any_process, is_first, mean_over_processes, wrap
 from medjepa.training.feed import Feed, plan_batches
 from medjepa.training.files import BEST, LAST, RunFiles
@@ -51,9 +50,9 @@ class MedJEPATrainer:
     def __init__(
         self,
         model: nn.Module,
-        train_dataset: Dataset[Any],
+        train_dataset: ImageSource,
         config: Mapping[str, object],
-        val_dataset: Dataset[Any] | None = None,
+        val_dataset: ImageSource | None = None,
         *,
         hooks: Sequence[Hook] = (),
         seed: int = 0,
@@ -224,8 +223,7 @@ class MedJEPATrainer:
         """Return the mean total loss over the validation part, None without one."""
         if self.val_dataset is None:
             return None
-        num_images = len(self.val_dataset)  # type: ignore[arg-type]
-        batches = validation_batches(num_images, self.plan.batch_size)
+        batches = validation_batches(len(self.val_dataset), self.plan.batch_size)
         self.network.eval()
         losses = [
             mean_over_processes(self._forward(batch)["total_loss"].float())

@@ -44,7 +44,7 @@ def test_two_processes_train_what_one_does(tiny_run, tmp_path):
     # the learning rate, so that is kept small against the tolerance of wrong sums.
     more = [
         "model.objective=both", "model.dropout=0", "training.max_steps=5", "data.val_fraction=0.25",
-        "training.learning_rate=1e-4",
+        "training.learning_rate=1e-5",
     ]  # fmt: skip
     pretrain(read_config(tiny_run(tmp_path / "one", *more)))
     run_on_two(tiny_run(tmp_path / "two", *more))
@@ -55,9 +55,7 @@ def test_two_processes_train_what_one_does(tiny_run, tmp_path):
     assert one["step"] == two["step"] == 5
     for name, weight in one["model_state_dict"].items():
         torch.testing.assert_close(two["model_state_dict"][name], weight, atol=1e-6, rtol=1e-5)
-    losses = [
-        [json.loads(line)["total_loss"] for line in (tmp_path / name / "metrics.jsonl").open()]
-        for name in ("one", "two")
-    ]
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("one", "two")]
+    losses = [[json.loads(line)["total_loss"] for line in text.splitlines()] for text in texts]
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert one["history"]["val_loss"] == pytest.approx(two["history"]["val_loss"], abs=1e-5)
