@@ -99,11 +99,22 @@ def _polar(finding: Finding, at: Frame) -> tuple[FloatArray, FloatArray, FloatAr
     return np.sqrt(along * along + short * short), across, down
 
 
+def _side(finding: Finding, at: Frame) -> FloatArray:
+    """1 on the finding's side of the midline, else 0."""
+    return at.left if finding.left else 1 - at.left
+
+
+def _own_lung(finding: Finding, at: Frame) -> FloatArray:
+    """0..1, where there is lung on the finding's side: findings in it stop at its borders."""
+    lung: FloatArray = np.clip(1.6 * at.lung, 0, 1) * _side(finding, at)
+    return lung
+
+
 def _consolidation(finding: Finding, at: Frame) -> Sign:
     """A fluffy opacity without a border, with dark air-filled bronchi in it."""
     distance, across, down = _polar(finding, at)
     ragged = distance + 0.34 * noise(finding.texture, 6 * across, 6 * down)
-    weight = edge(1 - ragged, 0.2) * np.clip(1.6 * at.lung, 0, 1)
+    weight = edge(1 - ragged, 0.2) * edge(1.4 - distance, 0.05) * _own_lung(finding, at)
     fluff = 1 + 0.2 * noise(finding.texture, 10 * across + 9, 10 * down)
     bronchi = ridges(finding.texture, 6 * across + 3, 9 * down + 5, 0.12) * edge(
         0.9 - distance, 0.1
@@ -127,7 +138,7 @@ def _interstitial(finding: Finding, at: Frame) -> Sign:
     """A patch of net-like lines with dark meshes: little brighter than healthy lung."""
     distance, across, down = _polar(finding, at)
     weight = edge(1 - distance - 0.2 * noise(finding.texture, 5 * across, 5 * down), 0.10)
-    weight = weight * np.clip(1.6 * at.lung, 0, 1)
+    weight = weight * _own_lung(finding, at)
     slanted, fallen = 0.8 * across + 0.6 * down, 0.8 * down - 0.6 * across
     net = np.maximum(
         ridges(finding.texture, 13 * across, 13 * down, 0.36),
@@ -140,11 +151,11 @@ def _interstitial(finding: Finding, at: Frame) -> Sign:
 
 def _pneumothorax(finding: Finding, at: Frame) -> Sign:
     """Air between wall and lung: a dark rim without markings, ended by the thin pleural line."""
-    side = at.left if finding.left else 1 - at.left
+    side = _side(finding, at)
     extent = 0.38 * finding.stretch
     rim = finding.size * bump(at.y, finding.y - 0.15, extent)
     rim = rim * (1 + 0.12 * noise(finding.texture, 3 * at.x, 3 * at.y)) - 0.035
-    weight = edge(rim - at.wall, 0.010) * np.clip(1.6 * at.lung, 0, 1) * side
+    weight = edge(rim - at.wall, 0.010) * _own_lung(finding, at)
     line = bump(at.wall - rim, 0.0, 0.014) * edge(rim - 0.02, 0.01) * at.lung * side
     opacity = finding.contrast * (0.22 * line - 0.15 * weight)
     return Sign(opacity, weight, weight > 0.4)
