@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from medjepa.data.files import make_private_folder
-from medjepa.data.preparation import PrepareReport, Progress, prepare
+from medjepa.data.preparation import prepare
+from medjepa.data.prepare_job import Progress
+from medjepa.data.prepare_report import PrepareReport
 from medjepa.data.resize import Fit
 from medjepa.data.store import Store, is_store, open_store
 from medjepa.errors import DataError

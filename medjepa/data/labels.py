@@ -12,7 +12,7 @@ from medjepa.data.private_map import PRIVATE, FileRecord, PrivateMap, group_key,
 from medjepa.data.source_tables import SourceTable, tables_beside
 from medjepa.data.splits import check_no_group_crosses
 from medjepa.data.store import Store
-from medjepa.data.tables import FileMatcher, read_table, split_column
+from medjepa.data.tables import FileMatcher, class_names, read_table, split_column
 from medjepa.errors import DataError
 
 FOLDER_LABEL = "folder"
@@ -227,7 +227,7 @@ def _build(
     return LabelledSet(
         indices=np.asarray(indices, dtype=np.int64),
         labels=labels,
-        class_names=_in_order(set(labels)),
+        class_names=class_names(labels),
         groups=known_groups,
         split=parts,
         notes=notes + group_notes,
@@ -242,13 +242,6 @@ def _complete(groups: list[str], keys: list[str]) -> tuple[list[str] | None, lis
         note = f"{without} images without a group count as independent: intervals too narrow"
         return [g or key for g, key in zip(groups, keys, strict=True)], [note]
     return groups, []
-
-
-def _in_order(names: set[str]) -> list[str]:
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return sorted(names)
 
 
 def _counted(parts: Sequence[str]) -> str:

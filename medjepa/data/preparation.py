@@ -18,6 +18,8 @@ from medjepa.data.store_writer import StoreWriter
 from medjepa.errors import ConfigError, DataError
 from medjepa.types import MODALITIES
 
+__all__ = ["PrepareReport", "Progress", "prepare"]
+
 _SHARD_BYTES = 64 << 20
 _FLUSH_SECONDS = 30.0
 _FILES_PER_WORKER = 16

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from medjepa.data.decode import read
+from medjepa.data.decode.limits import check_finite
 from medjepa.data.intensity import (
     gain_and_bias,
     is_grey,
     match_channels,
+    robust_range,
     to_stored,
     window_of,
 )
-from medjepa.data.resize import FITS, Fit, fit_to
+from medjepa.data.resize import FITS, Fit, fit_to, resize
 from medjepa.errors import ConfigError, InputError
 from medjepa.types import MedicalImage
 
@@ -82,6 +86,66 @@ class Pipeline:
     def from_dict(cls, values: Mapping[str, Any]) -> "Pipeline":
         """Build the pipeline that `to_dict` described."""
         return cls(**values)
+
+
+class MedicalImagePreprocessor:
+    """One file to float32 (H, W, 3) in [0, 1], the same steps as for training."""
+
+    def __init__(self, target_size: tuple[int, int] = (224, 224)) -> None:
+        self.target_size = (int(target_size[0]), int(target_size[1]))
+
+    def preprocess(self, path: str | Path) -> np.ndarray:
+        """Read a file and bring it to (H, W, 3).
+
+        Raises:
+            InputError: the file cannot be read, or is a volume; never a blank image instead.
+        """
+        pipeline = Pipeline(size=self.target_size, channels=3)
+        return np.ascontiguousarray(np.moveaxis(pipeline(read(path)), 0, 2))
+
+    def load_image(self, path: str | Path) -> np.ndarray:
+        """Read a file as float32 (H, W) or (H, W, 3) in stored units (HU, grey levels)."""
+        image = read(path)
+        if image.axes != "yx":
+            raise InputError(image.source, f"a 2-D image is needed, this one has axes {image.axes}")
+        if image.array.shape[0] == 1:
+            return np.asarray(image.array[0], dtype=np.float32)
+        return np.asarray(np.moveaxis(image.array, 0, 2), dtype=np.float32)
+
+    def normalize_intensity(self, array: np.ndarray) -> np.ndarray:
+        """Scale to float32 in [0, 1]: 8 bits by 255, else by the 0.5 and 99.5 percentiles.
+
+        A constant array that is not 8-bit gives zeros.
+
+        Raises:
+            InputError: it holds NaN or infinity.
+        """
+        values = np.asarray(array)
+        check_finite("array", values, "")
+        low, high = (0.0, 255.0) if values.dtype == np.uint8 else robust_range(values)
+        if high <= low:
+            return np.zeros(values.shape, dtype=np.float32)
+        scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+        return np.asarray(np.clip(scaled, 0.0, 1.0))
+
+    def resize_image(self, array: np.ndarray) -> np.ndarray:
+        """Resize (H, W) or (H, W, C) to the target size, antialiased; float32."""
+        values = np.asarray(array, dtype=np.float32)
+        if values.ndim == 2:
+            return resize(values[None], self.target_size)[0]
+        resized = resize(np.moveaxis(values, 2, 0), self.target_size)
+        return np.ascontiguousarray(np.moveaxis(resized, 0, 2))
+
+    def ensure_3_channels(self, array: np.ndarray) -> np.ndarray:
+        """Make (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to float32 (H, W, 3)."""
+        values = np.asarray(array, dtype=np.float32)
+        if values.ndim == 2:
+            values = values[..., None]
+        if values.ndim != 3 or values.shape[2] not in (1, 3, 4):
+            raise InputError("array", f"shape {np.shape(array)}: 1, 3 or 4 channels are needed")
+        if values.shape[2] == 1:
+            return np.repeat(values, 3, axis=2)
+        return np.asarray(values[..., :3])
 
 
 def fill_value(array: np.ndarray, window: tuple[float, float]) -> float:

@@ -55,7 +55,8 @@ def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if values.dtype == dtype:
         return values
     info = np.iinfo(dtype)
-    return np.clip(np.rint(values), info.min, info.max).astype(dtype)
+    rounded: np.ndarray = np.clip(np.rint(values), info.min, info.max).astype(dtype)
+    return rounded
 
 
 def _inside(

@@ -108,7 +108,8 @@ def _shares(weights: Sequence[float] | None, counts: list[int]) -> np.ndarray | 
         )
     if any(w > 0 and n == 0 for w, n in zip(values, counts, strict=True)):
         raise DataError("a source with a weight has no images")
-    return values / values.sum()
+    shares: np.ndarray = values / values.sum()
+    return shares
 
 
 def _quotas(shares: np.ndarray, num_slots: int) -> list[int]:

@@ -65,8 +65,9 @@ class StoreDataset(Dataset[Sample]):
     @property
     def source_counts(self) -> list[int]:
         """How many of the chosen images each store gives; `BatchPlan` takes it with weights."""
-        counts = np.histogram(self.indices, bins=self._starts)[0] if len(self.stores) > 1 else []
-        return [int(n) for n in counts] if len(self.stores) > 1 else [len(self.indices)]
+        owners = np.searchsorted(self._starts, self.indices, side="right") - 1
+        assert (np.diff(owners) >= 0).all(), "indices must go through the stores in turn"
+        return [int(n) for n in np.bincount(owners, minlength=len(self.stores))]
 
     @property
     def pipeline(self) -> Pipeline:

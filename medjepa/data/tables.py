@@ -138,6 +138,15 @@ def stem_of(path: str) -> str:
     return name
 
 
+def class_names(labels: Iterable[str]) -> list[str]:
+    """The different labels in a fixed order: numbers by value, else by name."""
+    names = set(labels)
+    try:
+        return sorted(names, key=float)
+    except ValueError:
+        return sorted(names)
+
+
 def _text(name: str) -> str:
     try:
         path = Path(name)

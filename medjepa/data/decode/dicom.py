@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_FAST_JPEG_LS = "pyjpegls"
 _IMPLICIT = "1.2.840.10008.1.2"
 
 
@@ -76,20 +78,26 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
         _give_syntax(dataset, syntax)
     plugin = _plugin(syntax, header, decoder.available_plugins)
     with naming(path, f"cannot decode the pixel data ({uid.name})"):
-        array, properties = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+        try:
+            array, properties = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+        except RuntimeError:
+            if plugin != _FAST_JPEG_LS:
+                raise
+            # It wants the marker at the very first byte; others look for it.
+            array, properties = decoder.as_array(dataset, index=0)
         expected = (header.rows, header.columns)
         if array.shape[:2] != expected:
             raise InputError(
                 path, f"size mismatch: {array.shape[:2]}, Rows and Columns say {expected}",
                 format="DICOM",
             )  # fmt: skip
-        return _mask_unused_bits(array, header), str(properties["photometric_interpretation"])
+    return _mask_unused_bits(array, header), str(properties["photometric_interpretation"])
 
 
 def _plugin(syntax: str, header: Header, available: tuple[str, ...]) -> str:
     """The decoder to ask for by name where the default is slower or too forgiving."""
-    if syntax in _JPEG_LS and "pyjpegls" in available:
-        return "pyjpegls"
+    if syntax in _JPEG_LS and _FAST_JPEG_LS in available:
+        return _FAST_JPEG_LS
     # gdcm fills a truncated baseline JPEG with grey without a word; Pillow refuses it.
     if syntax in _JPEG_8_BIT and header.bits_stored == 8 and "pillow" in available:
         return "pillow"
@@ -124,8 +132,10 @@ def _mask_unused_bits(array: np.ndarray, header: Header) -> np.ndarray:
     if array.dtype.kind not in "iu" or spare <= 0 or header.bits_allocated == 1:
         return array
     if header.signed:
-        return (array << spare) >> spare
-    return array & array.dtype.type(2**header.bits_stored - 1)
+        extended: np.ndarray = (array << spare) >> spare
+        return extended
+    masked: np.ndarray = array & array.dtype.type(2**header.bits_stored - 1)
+    return masked
 
 
 def _palette(
@@ -231,13 +241,14 @@ def _window(path: str, values: np.ndarray, dataset: "Dataset") -> tuple[float, f
 
 
 def _first(value: object) -> float | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) and hasattr(value, "__getitem__"):
+    """The number, or the first of several; None for anything else."""
+    if not isinstance(value, str) and isinstance(value, Sequence):
         value = value[0] if len(value) else None
+    if not isinstance(value, str | SupportsFloat) or value == "":
+        return None
     try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):
+        return float(value)
+    except ValueError:
         return None
 
 

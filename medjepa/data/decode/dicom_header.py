@@ -109,7 +109,7 @@ def read_dataset(path: str) -> "Dataset":
     library = pydicom()
     with naming(path, "truncated or damaged"):
         _check_deflated(path)
-        dataset = library.dcmread(path, force=True)
+        dataset: Dataset = library.dcmread(path, force=True)
         if not dataset:
             raise InputError(path, "no data elements: truncated after the preamble", format="DICOM")
         return dataset

@@ -4,6 +4,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -35,6 +36,7 @@ def decode(path: str, kind: str) -> MedicalImage:
     A 4-D file with one volume is read as 3-D.
     """
     head = _head_and_check_length(path, kind)
+    image: Any
     image_class = nibabel.Nifti2Image if head.version == 2 else nibabel.Nifti1Image
     try:
         with quiet("nibabel.global"):
@@ -46,6 +48,7 @@ def decode(path: str, kind: str) -> MedicalImage:
             affine = image.affine
     except _ERRORS as error:
         raise InputError(path, f"truncated or damaged: {error}", format=kind) from error
+    array = np.asarray(array)
     if array.ndim > 3:
         array = array.reshape(array.shape[:3])
     elif array.ndim < 3:
@@ -146,7 +149,7 @@ def _content(path: str, kind: str, num_bytes: int, *, may_be_shorter: bool = Fal
 
 
 def _canonical(
-    path: str, kind: str, array: np.ndarray, affine: np.ndarray, header: nibabel.Nifti1Header
+    path: str, kind: str, array: np.ndarray, affine: np.ndarray, header: "nibabel.Nifti1Header"
 ) -> tuple[np.ndarray, tuple[float, ...], bool]:
     """The array in RAS axes, its spacing in that order (mm), and whether the file knew them."""
     known = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
@@ -157,7 +160,7 @@ def _canonical(
             InputWarning,
             stacklevel=4,
         )
-        zooms = [float(z) for z in header.get_zooms()[:3]]
+        zooms = [float(z) for z in header["pixdim"][1:4]]
         zooms += [1.0] * (3 - len(zooms))
         matrix = np.diag(zooms)
     spacing = np.sqrt((matrix**2).sum(axis=0))
@@ -165,7 +168,8 @@ def _canonical(
         raise InputError(path, "the affine is singular: pixdim or spacing is zero", format=kind)
     if not known:
         return array, tuple(float(s) for s in spacing), False
-    orientation = nibabel.orientations.io_orientation(affine)
+    orientations: Any = nibabel.orientations  # it has no types
+    orientation = orientations.io_orientation(affine)
     order = np.argsort(orientation[:, 0])
-    canonical = nibabel.orientations.apply_orientation(array, orientation)
+    canonical = orientations.apply_orientation(array, orientation)
     return canonical, tuple(float(spacing[i]) for i in order), True

@@ -14,13 +14,14 @@ IMAGE_SUFFIXES = frozenset(
 """A file named like this must be an image; any other unknown file is just not ours."""
 
 _MAGIC = (
+    # First: the 128 bytes before it are free, and some files hold a TIFF header there.
+    (128, b"DICM", "DICOM"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"II*\0", "TIFF"),
     (0, b"MM\0*", "TIFF"),
     (0, b"II+\0", "TIFF"),
     (0, b"MM\0+", "TIFF"),
-    (128, b"DICM", "DICOM"),
     (0, b"\x93NUMPY", "NPY"),
     (0, b"GIF8", "GIF"),
     (0, b"BM", "BMP"),
