@@ -212,6 +212,7 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
             f"training.num_epochs={settings.epochs}",
             f"training.max_minutes={settings.minutes:g}",
             "training.warmup_epochs=1",
+            "data.num_workers=0",
             f"seed={settings.seed}",
         ]
         return [*arguments, "resume=true"] if last.exists() else arguments

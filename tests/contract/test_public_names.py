@@ -35,6 +35,9 @@ medjepa.evaluation.linear_probe:LinearProbeEvaluator.extract_features(loader)
 medjepa.evaluation.linear_probe:LinearProbeEvaluator.train_probe(f, y, num_epochs=100, lr=0.01, \
 batch_size=256)
 medjepa.evaluation.linear_probe:LinearProbeEvaluator.evaluate(f, y)
+medjepa.evaluation.segmentation:SimpleSegmentationHead(embed_dim=768, num_classes=2, \
+image_size=224, patch_size=16)
+medjepa.evaluation.segmentation:dice_score(pred, target, smooth=1e-5)
 medjepa.models.encoder:ViTEncoder(image_size=224, patch_size=16, in_channels=3, embed_dim=768, \
 depth=12, num_heads=12, mlp_ratio=4.0, dropout=0.0)
 medjepa.models.encoder:ViTEncoder.forward(x, patch_indices=None)

@@ -1,0 +1,63 @@
+"""Documented settings keep their names and defaults, and a new one is deliberate."""
+
+from pathlib import Path
+
+import yaml
+
+from medjepa.cli import demo
+from medjepa.config.build import documentation
+from medjepa.config.load import base_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTED = """
+model: {type: lejepa, image_size: 224, patch_size: 16, in_channels: 3, embed_dim: 768,
+  encoder_depth: 12, encoder_heads: 12, predictor_dim: 384, predictor_depth: 6, predictor_heads: 6}
+masking: {mask_ratio: 0.75, mask_type: block, num_target_blocks: 4}
+training: {batch_size: 64, num_epochs: 100, learning_rate: 0.001, weight_decay: 0.05,
+  warmup_epochs: 10, lambda_reg: 1.0}
+data: {dataset: "", data_dir: "", target_size: 224, num_workers: 4}
+hardware: {device: auto, mixed_precision: true}
+logging: {log_every: 50, save_every: 5, checkpoint_dir: checkpoints, use_wandb: false,
+  project_name: MedJEPA}
+"""
+# Who adds one: does somebody need to turn it? Then here, and into the changelog.
+FURTHER = """
+model: [name, objective, projector_dim, projection_dim, num_directions, stop_gradient, dropout]
+views: [num_full_views, num_hidden_views, view_mask_type, full_scale, hidden_scale, strength]
+training: [gradient_clip, final_learning_rate, max_steps, max_minutes]
+data: [fit, modality, pattern, weights, table, image_column, group_column, split_column, use_all,
+  val_fraction, cache_dir]
+logging: [save_minutes, use_tensorboard]
+evaluation: [num_bootstrap, batch_size]
+"""
+PLAIN = {"out", "label", "checkpoint", "resume", "seed"}
+
+
+def keys(text):
+    return {f"{head}.{key}" for head, names in yaml.safe_load(text).items() for key in names}
+
+
+def test_documented_settings_keep_their_defaults():
+    defaults = {key: default for key, (default, _) in documentation().items()}
+    for head, names in yaml.safe_load(DOCUMENTED).items():
+        assert names == {key: defaults[f"{head}.{key}"] for key in names}
+
+
+def test_no_setting_appears_by_accident():
+    assert set(documentation()) == keys(DOCUMENTED) | keys(FURTHER) | PLAIN
+
+
+def test_the_base_file_is_the_defaults():
+    file = (ROOT / "configs" / "base_config.yaml").read_text(encoding="utf-8")
+    assert file == base_yaml()
+
+
+def test_the_demo_takes_few_keys():
+    assert list(demo.get_type_hints(demo.DemoSettings)) == [
+        "out",
+        "seed",
+        "patients",
+        "epochs",
+        "minutes",
+        "model",
+    ]
