@@ -32,6 +32,7 @@ class LeJEPA(nn.Module):
     views; further views of the full size have `mask_ratio` of their patches hidden, which costs
     only the visible ones. objective="patches": the context patches of a view predict, through a
     predictor, the same encoder's embeddings of the hidden patches. objective="both": their sum.
+    `mask_type` (block or random) is how `patches` hides, `view_mask_type` how `views` does.
     No teacher and no stop-gradient (unless asked for): SIGReg prevents collapse.
 
     Images are (B, C, H, W) in [0, 1]; they are standardised inside by `pixel_mean` and `pixel_std`.
@@ -55,7 +56,8 @@ class LeJEPA(nn.Module):
         lambda_reg: float = 1.0,
         *,
         objective: str = "views",
-        mask_type: str = "random",
+        mask_type: str = "block",
+        view_mask_type: str = "random",
         num_target_blocks: int = 4,
         num_full_views: int = 2,
         num_hidden_views: int = 2,
@@ -76,7 +78,8 @@ class LeJEPA(nn.Module):
             raise ValueError(f"objective must be one of {OBJECTIVES}, got {objective!r}")
         if num_full_views < 1 or num_hidden_views < 0:
             raise ValueError("need at least one full view, and no negative number of hidden views")
-        self.objective, self.mask_ratio, self.mask_type = objective, mask_ratio, mask_type
+        self.objective, self.mask_ratio = objective, mask_ratio
+        self.mask_type, self.view_mask_type = mask_type, view_mask_type
         self.num_target_blocks, self.stop_gradient = num_target_blocks, stop_gradient
         self.num_full_views, self.num_hidden_views = num_full_views, num_hidden_views
         self.full_scale, self.hidden_scale = tuple(full_scale), tuple(hidden_scale)
@@ -159,7 +162,7 @@ class LeJEPA(nn.Module):
             views, visible = [], []
             for v in range(self.num_hidden_views):
                 views.append(self._view(images, modality, f"hidden {v}", self.hidden_scale))
-                visible.append(self._masks(f"mask {v}", images)[0])
+                visible.append(self._masks(f"mask {v}", images, self.view_mask_type)[0])
             tokens = self.encoder(torch.cat(views), torch.cat(visible))
             embedded += tokens.mean(1).unflatten(0, (self.num_hidden_views, -1))
         projected = self.projector(torch.cat(embedded)).unflatten(0, (len(embedded), -1))
@@ -172,7 +175,7 @@ class LeJEPA(nn.Module):
 
     def _patches_loss(self, view: Tensor, tokens: Float[Tensor, "b n d"]) -> tuple[Tensor, Tensor]:
         """Predict the hidden patches' embeddings; SIGReg on patches and pooled."""
-        context, target = self._masks("context", view)
+        context, target = self._masks("context", view, self.mask_type)
         seen = self.encoder(view, context)
         wanted = gather_patches(tokens, target)
         predicted = self.predictor(seen, context, target)
@@ -206,7 +209,7 @@ class LeJEPA(nn.Module):
         size = (self.image_size[0], self.image_size[1])
         return self.standardise(render_view(images, drawn, size=size, noise_rng=noise_rng))
 
-    def _masks(self, stream: str, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _masks(self, stream: str, images: Tensor, mask_type: str) -> tuple[Tensor, Tensor]:
         """Draw (visible, hidden) patch indices of each of this process's images."""
         rank, num_processes = world()
         num = len(images)
@@ -214,7 +217,7 @@ class LeJEPA(nn.Module):
             num * num_processes,
             self.grid,
             mask_ratio=self.mask_ratio,
-            mask_type=self.mask_type,
+            mask_type=mask_type,
             num_blocks=self.num_target_blocks,
             rng=generator(self.seed, self.loss.step, stream),
         )
