@@ -199,6 +199,7 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
             f"data={out / 'images' / 'labels.csv'}",
             f"out={out / 'store'}",
             "data.target_size=64",
+            "data.modality=xray",
         ]
     if verb == "pretrain":
         last = run_folder / "checkpoints" / "last.pt"
