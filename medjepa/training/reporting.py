@@ -72,7 +72,7 @@ class Reporter:
         if train_loss is not None:
             _logger.info("%s", epoch_line(info))
         if state.step >= ALARM_AFTER_STEPS and (
-            message := state.monitor.alarm(state.step, ALARM_EVERY_STEPS)
+            message := state.monitor.alarm(state.step, info.prediction_loss, ALARM_EVERY_STEPS)
         ):
             _logger.warning("%s", message)
         self._told, self._steps_told, self._waited = time.perf_counter(), state.step, 0.0

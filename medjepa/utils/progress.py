@@ -47,7 +47,7 @@ def progress(
         return
     stream = stream or sys.stderr
     if stream.isatty():
-        with _bar(description, total, done, cast(TextIO, stream)) as advance:
+        with _bar(description, total, done, stream) as advance:
             yield advance
     else:
         lines = _PlainLines(description, total, done, stream, clock)
@@ -62,7 +62,7 @@ def _say_nothing(count: int = 1, note: str = "") -> None:
 
 
 @contextmanager
-def _bar(description: str, total: int, done: int, stream: TextIO) -> Iterator[Advance]:
+def _bar(description: str, total: int, done: int, stream: Stream) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -79,7 +79,9 @@ def _bar(description: str, total: int, done: int, stream: TextIO) -> Iterator[Ad
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(file=stream), speed_estimate_period=60) as bar:
+    with Progress(
+        *columns, console=Console(file=cast(TextIO, stream)), speed_estimate_period=60
+    ) as bar:
         task = bar.add_task(description, total=total, completed=done, note="")
 
         def advance(count: int = 1, note: str = "") -> None:
@@ -105,7 +107,7 @@ class _PlainLines:
     def __call__(self, count: int = 1, note: str = "") -> None:
         self.done += count
         self.note = note or self.note
-        if self.clock() - self.last_line >= PLAIN_SECONDS:
+        if self.done < self.total and self.clock() - self.last_line >= PLAIN_SECONDS:
             self._write(f"{time_left(self.remaining())} left")
 
     def remaining(self) -> float:

@@ -94,13 +94,14 @@ def test_the_alarm_rings_at_collapse_only_and_says_what_to_do():
     rng = torch.Generator().manual_seed(0)
     monitor = CollapseMonitor()
     monitor.add(torch.randn(300, 32, generator=rng))
-    assert monitor.alarm(500, 100) == ""
+    assert monitor.alarm(500, 0.1, 100) == ""
+    assert "prediction loss" in CollapseMonitor(monitor.rows).alarm(500, 1e-4, 100)
     monitor.add(torch.randn(1, 32, generator=rng) + 1e-5 * torch.randn(600, 32, generator=rng))
     assert len(monitor.rows) == 512
-    said = monitor.alarm(600, 100)
+    said = monitor.alarm(600, 0.1, 100)
     assert "lambda_reg" in said and "learning_rate" in said
-    assert monitor.alarm(650, 100) == ""
-    assert monitor.alarm(700, 100) != ""
+    assert monitor.alarm(650, 0.1, 100) == ""
+    assert monitor.alarm(700, 0.1, 100) != ""
 
 
 def test_lines_of_lost_work_go_and_a_torn_line_too(tmp_path):
