@@ -133,7 +133,9 @@ def parse(arguments: list[str]) -> DemoSettings:
 
 def identity(settings: DemoSettings) -> dict[str, object]:
     """Return what must be equal for an earlier demo to be gone on with."""
-    content: dict[str, object] = {"medjepa": __version__, **asdict(settings)}
+    from medjepa.data.phantoms.dataset import VERSION
+
+    content: dict[str, object] = {"medjepa": __version__, "images": VERSION, **asdict(settings)}
     del content["out"]  # the folder may be moved
     return content
 
