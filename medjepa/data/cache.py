@@ -13,7 +13,7 @@ from medjepa.data.preparation import prepare
 from medjepa.data.prepare_job import Progress
 from medjepa.data.prepare_report import PrepareReport
 from medjepa.data.resize import Fit
-from medjepa.data.store import Store, is_store, open_store
+from medjepa.data.store import VERSION, Store, is_store, open_store
 from medjepa.errors import DataError
 
 
@@ -48,7 +48,7 @@ def ensure_store(
             continue
         if not source.exists():
             raise DataError(f"{source}: no such folder, table or store (data=)")
-        settings = [str(source.resolve()), str(size), str(channels), fit, str(pattern)]
+        settings = [VERSION, str(source.resolve()), str(size), str(channels), fit, str(pattern)]
         name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         root = default_cache() if cache_dir is None else Path(cache_dir)
         make_private_folder(root / "stores")

@@ -17,7 +17,10 @@ def window_of(image: MedicalImage) -> tuple[float, float]:
     """(low, high) in stored units, shown as 0 and 1.
 
     What the file says; else 0-255 for 8 bits; else the 0.5 and 99.5 percentiles of its own values.
+    A constant image has no range: low equals high, and it is shown as 0.
     """
+    if image.array.min() == image.array.max():
+        return float(image.array.flat[0]), float(image.array.flat[0])
     if image.display_range is not None:
         return image.display_range
     if image.array.dtype == np.uint8:

@@ -115,7 +115,7 @@ class MedicalImagePreprocessor:
     def normalize_intensity(self, array: np.ndarray) -> np.ndarray:
         """Scale to float32 in [0, 1]: 8 bits by 255, else by the 0.5 and 99.5 percentiles.
 
-        A constant array that is not 8-bit gives zeros.
+        A constant array gives zeros.
 
         Raises:
             InputError: it holds NaN or infinity.
@@ -123,7 +123,7 @@ class MedicalImagePreprocessor:
         values = np.asarray(array)
         check_finite("array", values, "")
         low, high = (0.0, 255.0) if values.dtype == np.uint8 else robust_range(values)
-        if high <= low:
+        if high <= low or values.min() == values.max():
             return np.zeros(values.shape, dtype=np.float32)
         scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
         return np.asarray(np.clip(scaled, 0.0, 1.0))
@@ -132,7 +132,7 @@ class MedicalImagePreprocessor:
         """Resize (H, W) or (H, W, C) to the target size, antialiased; float32."""
         values = np.asarray(array, dtype=np.float32)
         if values.ndim == 2:
-            return resize(values[None], self.target_size)[0]
+            return np.asarray(resize(values[None], self.target_size)[0])
         resized = resize(np.moveaxis(values, 2, 0), self.target_size)
         return np.ascontiguousarray(np.moveaxis(resized, 0, 2))
 
@@ -144,7 +144,7 @@ class MedicalImagePreprocessor:
         if values.ndim != 3 or values.shape[2] not in (1, 3, 4):
             raise InputError("array", f"shape {np.shape(array)}: 1, 3 or 4 channels are needed")
         if values.shape[2] == 1:
-            return np.repeat(values, 3, axis=2)
+            return np.asarray(np.repeat(values, 3, axis=2))
         return np.asarray(values[..., :3])
 
 

@@ -21,7 +21,7 @@ from medjepa.errors import DataError
 from medjepa.types import MODALITIES
 
 FORMAT = "medjepa-store"
-VERSION = 1
+VERSION = 2
 INDEX_NAME = "index.json"
 TENSOR_NAME = "images"
 _SAFETENSORS_DTYPES = {"U8": "uint8", "U16": "uint16", "I16": "int16", "F32": "float32"}

@@ -107,7 +107,10 @@ class StoreWriter:
                 channels=channels,
                 dtype=dtype,
             )
-            write_atomic(self.out / shard.name, save({TENSOR_NAME: np.stack(rows)}))
+            # Stacking keeps the axes' order in memory (colour is decoded channels last), and
+            # safetensors writes memory as it lies.
+            images = np.ascontiguousarray(np.stack(rows))
+            write_atomic(self.out / shard.name, save({TENSOR_NAME: images}))
             self._shards.append(shard)
         self._waiting, self._waiting_bytes = [], 0
         self._last_flush = time.monotonic()

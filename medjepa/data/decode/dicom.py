@@ -15,6 +15,8 @@ from medjepa.types import MedicalImage
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+else:  # pydicom is imported guarded, on first use
+    Dataset = object
 
 
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
@@ -104,7 +106,7 @@ def _plugin(syntax: str, header: Header, available: tuple[str, ...]) -> str:
     return ""
 
 
-def _give_syntax(dataset: "Dataset", syntax: str) -> None:
+def _give_syntax(dataset: Dataset, syntax: str) -> None:
     library = pydicom()
     dataset.file_meta = getattr(dataset, "file_meta", None) or library.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = library.uid.UID(syntax)
@@ -139,7 +141,7 @@ def _mask_unused_bits(array: np.ndarray, header: Header) -> np.ndarray:
 
 
 def _palette(
-    path: str, stored: np.ndarray, dataset: "Dataset", history: list[str]
+    path: str, stored: np.ndarray, dataset: Dataset, history: list[str]
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     with naming(path, "the palette cannot be applied"):
         colours = np.asarray(pydicom().pixels.apply_color_lut(stored, dataset))
@@ -206,7 +208,7 @@ def _rescaled(
     return (stored * np.float64(slope) + intercept).astype(np.float32), (low, high)
 
 
-def _number(path: str, dataset: "Dataset", name: str, default: float) -> float:
+def _number(path: str, dataset: Dataset, name: str, default: float) -> float:
     value = dataset.get(name)
     if value is None or value == "":
         return default
@@ -219,7 +221,7 @@ def _number(path: str, dataset: "Dataset", name: str, default: float) -> float:
     return number
 
 
-def _window(path: str, values: np.ndarray, dataset: "Dataset") -> tuple[float, float] | None:
+def _window(path: str, values: np.ndarray, dataset: Dataset) -> tuple[float, float] | None:
     """(low, high) of the first window (PS3.3 C.11.2.1.2); None if there is none that is usable."""
     center, width = (_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
     if center is None or width is None:
@@ -252,7 +254,7 @@ def _first(value: object) -> float | None:
         return None
 
 
-def _padding(stored: np.ndarray, dataset: "Dataset") -> np.ndarray | None:
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     """True where PixelPaddingValue (to PixelPaddingRangeLimit) says that nothing was measured."""
     first = _first(dataset.get("PixelPaddingValue"))
     if first is None:

@@ -16,6 +16,8 @@ from medjepa.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+else:  # pydicom is imported guarded, on first use
+    Dataset = object
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _MODALITIES = {
@@ -50,7 +52,7 @@ class Header:
         patient: PatientID; private.
     """
 
-    dataset: "Dataset"
+    dataset: Dataset
     rows: int
     columns: int
     photometric: str
@@ -104,7 +106,7 @@ def read_header(path: str) -> Header:
         return _checked(path, dataset)
 
 
-def read_dataset(path: str) -> "Dataset":
+def read_dataset(path: str) -> Dataset:
     """Parse the file; a deflated one is inflated with a limit first."""
     library = pydicom()
     with naming(path, "truncated or damaged"):
@@ -115,12 +117,12 @@ def read_dataset(path: str) -> "Dataset":
         return dataset
 
 
-def modality_of(dataset: "Dataset") -> str:
+def modality_of(dataset: Dataset) -> str:
     """The kind of image, by the Modality tag."""
     return _MODALITIES.get(str(dataset.get("Modality", "")).strip().upper(), "generic")
 
 
-def _checked(path: str, dataset: "Dataset") -> Header:
+def _checked(path: str, dataset: Dataset) -> Header:
     def refuse(reason: str) -> InputError:
         return InputError(path, reason, format="DICOM")
 
@@ -165,7 +167,7 @@ def _checked(path: str, dataset: "Dataset") -> Header:
     )
 
 
-def _integer(dataset: "Dataset", name: str, default: int | None) -> int | None:
+def _integer(dataset: Dataset, name: str, default: int | None) -> int | None:
     value = dataset.get(name)
     if value is None or value == "":
         return default
@@ -175,7 +177,7 @@ def _integer(dataset: "Dataset", name: str, default: int | None) -> int | None:
         return None
 
 
-def _spacing(path: str, dataset: "Dataset") -> tuple[float | None, float | None]:
+def _spacing(path: str, dataset: Dataset) -> tuple[float | None, float | None]:
     for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         value = dataset.get(name)
         if value:
@@ -188,7 +190,7 @@ def _spacing(path: str, dataset: "Dataset") -> tuple[float | None, float | None]
     return None, None
 
 
-def _check_orientation(path: str, dataset: "Dataset") -> None:
+def _check_orientation(path: str, dataset: Dataset) -> None:
     value = dataset.get("ImageOrientationPatient")
     if not value:
         return
