@@ -69,11 +69,12 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
         TrainingError: the loss is no longer a number.
         KeyboardInterrupt: stopped by the user; the run can be continued.
     """
-    out = _run_folder(config)
-    with process_group(), log_to(out / LOG_FILE if is_first() else None, console=is_first()):
+    out = _checked_folder(config)
+    with process_group(), log_to(console=is_first()) as open_log:
+        model = build_model(config)
         sources = open_sources(config)
         trainer = MedJEPATrainer(
-            build_model(config),
+            model,
             sources.train,
             trainer_settings(config),
             sources.val,
@@ -83,16 +84,18 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
             pipeline=sources.pipeline,
             weights=config.data.weights or None,
         )
-        last = trainer.files.checkpoint_dir / LAST
-        if config.resume and last.is_file():
-            trainer.load_checkpoint(last)
-            _logger.info(
-                "going on from step %d of %d", trainer.state.step, trainer.state.total_steps
-            )
+        # Only now: a run that cannot begin leaves no folder that the next attempt finds full.
+        if is_first():
+            out.mkdir(parents=True, exist_ok=True)
+            open_log(out / LOG_FILE)
+        if config.resume:
+            _go_on(trainer)
         if is_first():
             save_yaml(config, out / CONFIG_FILE)
             (out / KEYS_FILE).write_text(json.dumps(sources.used_keys), encoding="utf-8")
         history = trainer.train()
+        if is_first():
+            _draw(history, out / "report")
         wait_for_all()
         first = is_first()
     return RunResult(
@@ -133,7 +136,25 @@ def trainer_settings(config: Config) -> dict[str, object]:
     return {f.name: merged[f.name] for f in fields(TrainerSettings)}
 
 
-def _run_folder(config: Config) -> Path:
+def _go_on(trainer: MedJEPATrainer) -> None:
+    last = trainer.files.checkpoint_dir / LAST
+    if last.is_file():
+        trainer.load_checkpoint(last)
+        state = trainer.state
+        _logger.info("going on from step %d of %d", state.step, state.total_steps)
+    else:
+        _logger.warning("%s: nothing to go on from: starting from the beginning", last)
+
+
+def _draw(history: History, folder: Path) -> None:
+    """Draw the loss curves into the run's report."""
+    from medjepa.utils.visualization import plot_training_history
+
+    folder.mkdir(exist_ok=True)
+    plot_training_history(history, save_path=folder / "training_history.png")
+
+
+def _checked_folder(config: Config) -> Path:
     """Check that the run may write to `out`, and that a continued one is still the same."""
     if not config.out:
         raise ConfigError("out: where to write the run? give out=runs/NAME")
@@ -150,7 +171,6 @@ def _run_folder(config: Config) -> Path:
                 f"resume=true, but the settings of {before} differ: {'; '.join(changed)}. The "
                 "result would be neither run: set them back, or start a new run in another out"
             )
-    out.mkdir(parents=True, exist_ok=True)
     return out
 
 

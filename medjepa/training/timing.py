@@ -4,7 +4,10 @@ import copy
 import time
 from collections.abc import Callable
 
+import torch
 from torch import nn
+
+from medjepa.training.distributed import any_process, mean_over_processes
 
 TRIAL_STEPS, TRIAL_SECONDS, UNCOUNTED_STEPS = 20, 10.0, 2
 USED_SHARE = 0.95
@@ -19,12 +22,16 @@ def steps_within(seconds: float, model: nn.Module, trial_step: Callable[[int], N
     before = copy.deepcopy(model.state_dict())
     begin = counted = time.perf_counter()
     done = 0
-    while done < TRIAL_STEPS and (time.perf_counter() - begin < TRIAL_SECONDS or done < 4):
+    # Processes work in step: they must agree on one more, or one would wait for ever.
+    while done < TRIAL_STEPS and any_process(
+        done < 2 * UNCOUNTED_STEPS or time.perf_counter() - begin < TRIAL_SECONDS
+    ):
         if done == UNCOUNTED_STEPS:
             counted = time.perf_counter()
         trial_step(done)
         done += 1
-    per_step = (time.perf_counter() - counted) / (done - UNCOUNTED_STEPS)
+    measured = torch.tensor((time.perf_counter() - counted) / (done - UNCOUNTED_STEPS))
+    per_step = float(mean_over_processes(measured.to(next(model.parameters()).device)))
     model.load_state_dict(before)
     model.zero_grad(set_to_none=True)
     return max(int(USED_SHARE * seconds / per_step), 1)

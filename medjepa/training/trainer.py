@@ -24,7 +24,7 @@ from medjepa.training.resume import payload_of, restore
 from medjepa.training.scheduler import WarmupCosine, fit_warmup
 from medjepa.training.settings import TrainerSettings
 from medjepa.training.state import History, RunState
-from medjepa.training.timing import steps_within
+from medjepa.training.timing import TRIAL_STEPS, steps_within
 from medjepa.utils.device import choose_device
 from medjepa.utils.logging import get_logger
 from medjepa.utils.progress import Advance, progress
@@ -274,4 +274,7 @@ class MedJEPATrainer:
 
     def _trial_step(self, step: int) -> None:
         self.network.train()
-        self._forward(self.feed.batch(step, step + 1))["total_loss"].backward()  # type: ignore[no-untyped-call]
+        output = self._forward(self.feed.batch(step, TRIAL_STEPS))
+        output["total_loss"].backward()  # type: ignore[no-untyped-call]
+        # Reading the number waits for the device.
+        float(clip_gradient(self.model, self.settings.gradient_clip))

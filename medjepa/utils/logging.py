@@ -1,8 +1,9 @@
 """One logger for the package; it stays silent until a command or a run asks for it."""
 
 import logging
+import logging.handlers
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,28 +16,41 @@ def get_logger(name: str = ROOT) -> logging.Logger:
 
 
 @contextmanager
-def log_to(file: Path | None = None, *, console: bool = True) -> Iterator[None]:
-    """Write the package's messages to standard error and to a file while the block runs."""
-    root = logging.getLogger(ROOT)
-    handlers: list[logging.Handler] = []
+def log_to(file: Path | None = None, *, console: bool = True) -> Iterator[Callable[[Path], None]]:
+    """Write the package's messages to standard error, and to a file, while the block runs.
+
+    Gives a function that opens the file later: what was said before goes into it too, and a block
+    that fails before leaves no file.
+    """
+    kept = logging.handlers.MemoryHandler(capacity=1, flushLevel=logging.DEBUG)
+    listening: list[logging.Handler] = [kept]
     if console:
-        handlers.append(logging.StreamHandler(sys.stderr))
-        handlers[-1].setFormatter(logging.Formatter("%(message)s"))
-    if file is not None:
-        handlers.append(logging.FileHandler(file, encoding="utf-8"))
-        handlers[-1].setFormatter(
+        listening.append(logging.StreamHandler(sys.stderr))
+        listening[-1].setFormatter(logging.Formatter("%(message)s"))
+    files: list[logging.Handler] = []
+
+    def open_file(path: Path) -> None:
+        target = logging.FileHandler(path, encoding="utf-8")
+        target.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
         )
+        kept.setTarget(target)
+        files.append(target)
+        kept.flush()
+
+    if file is not None:
+        open_file(file)
+    root = logging.getLogger(ROOT)
     before, propagated = root.level, root.propagate
     root.setLevel(logging.INFO)
     root.propagate = False
-    for handler in handlers:
+    for handler in listening:
         root.addHandler(handler)
     try:
-        yield
+        yield open_file
     finally:
         root.setLevel(before)
         root.propagate = propagated
-        for handler in handlers:
+        for handler in [*listening, *files]:
             root.removeHandler(handler)
             handler.close()
