@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         near = difflib.get_close_matches(name, VERBS, n=1)
         hint = f"; did you mean `medjepa {near[0]}`?" if near else ""
         return fail(f"unknown verb {name!r}{hint}\nThe verbs: {', '.join(VERBS)}")
+    # Read once, when torch is imported. On a machine that does other work too, a thread that spins
+    # while it waits for one that is not running made a step 4 to 7 times slower (two cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = load(name)(rest)
         # Output that went to a closed pipe shows up here at the latest, not in interpreter exit.
