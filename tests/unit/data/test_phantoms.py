@@ -149,7 +149,7 @@ def test_a_sign_is_local_lies_in_the_chest_and_is_larger_than_a_patch(name):
         assert outside.sum() < 0.5 * np.abs(seen.attenuation).sum()
         assert (outside > 1e-4).mean() < 0.15
     # A patch of 8 of 64 pixels is 1.6 % of the image; no finding fills a whole lung (some 17 %).
-    assert 0.01 < np.median(areas) < 0.15
+    assert 0.01 < np.median(areas) < 0.10
 
 
 def test_a_net_is_told_by_its_texture_and_not_by_its_brightness():
@@ -188,8 +188,9 @@ def test_images_of_one_patient_differ_but_less_than_those_of_two():
     same = batch.groups[:, None] == batch.groups
     np.fill_diagonal(same, False)
     assert likeness[same].max() < 0.999
-    other = likeness[batch.groups[:, None] != batch.groups]
-    assert likeness[same].mean() > other.mean() + 0.01
+    site = np.array([patient.site.name for patient in plan(15, 4, 1)])[batch.groups]
+    other = (batch.groups[:, None] != batch.groups) & (site[:, None] == site)
+    assert likeness[same].mean() > likeness[other].mean() + 0.03
 
 
 def test_a_larger_picture_shows_the_same_patient():
@@ -251,8 +252,8 @@ def test_a_setting_out_of_range_is_named(tmp_path, key, value):
 
 def test_noise_is_periodic_smooth_and_of_about_unit_variance():
     values = lattice(np.random.default_rng(0), 32)
-    x = np.linspace(0, 32, 3200, dtype=np.float32)
-    y = np.linspace(0, 7, 3200, dtype=np.float32)
+    x = np.linspace(3, 99, 9600, dtype=np.float32)
+    y = np.linspace(0, 21, 9600, dtype=np.float32)
     here = noise(values, x, y)
     np.testing.assert_allclose(noise(values, x + 32, y - 64), here, atol=1e-3)
     assert np.abs(np.diff(here)).max() < 0.15
