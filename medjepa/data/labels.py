@@ -114,6 +114,8 @@ def _joined_rows(
         columns |= dict.fromkeys(entry.table.columns)
         if unmatched:
             notes.append(f"{unmatched} of {len(entry.table)} rows name no image of the store")
+    for row in rows:  # a column may be in one of several tables only
+        row.values.update({name: "" for name in columns if name not in row.values})
     if not rows:
         raise DataError(f"{found[0].table.path}: no row names an image of the store {store.path}")
     return rows, tuple(columns), notes

@@ -15,6 +15,8 @@ def main() -> None:
     # Both ends of the pipe are ours: a task is never data from a file.
     function, arguments, memory_bytes = pickle.load(tasks)  # noqa: S301
     _limit_memory(memory_bytes)
+    pickle.dump(None, results)  # ready: from here on the time counts
+    results.flush()
     while True:
         try:
             task = pickle.load(tasks)  # noqa: S301

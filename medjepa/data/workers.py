@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 _MEMORY_BYTES = 6 << 30
+_START_SECONDS = 120.0
 _AHEAD = 4
 _WINDOW = 256
 _BOOT = "import sys; sys.path[:] = {path!r}; from medjepa.data.worker_process import main; main()"
@@ -58,6 +59,7 @@ class _Worker:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         self.pending: deque[int] = deque()
+        self.ready = False
         self.since = time.monotonic()
         self.send(setup)
         self.listener = threading.Thread(target=self._listen, args=(answers,), daemon=True)
@@ -155,10 +157,13 @@ class _Run:
             if result is _GONE:
                 self._replace(worker, on_death(f"the decoder crashed: {worker.last_words()}"))
             else:
-                self._done[worker.pending.popleft()] = result
                 worker.since = time.monotonic()
+                if worker.ready:
+                    self._done[worker.pending.popleft()] = result
+                worker.ready = True
         for worker in self._workers:
-            if worker.pending and time.monotonic() - worker.since > self._timeout_s:
+            limit = self._timeout_s if worker.ready else max(self._timeout_s, _START_SECONDS)
+            if worker.pending and time.monotonic() - worker.since > limit:
                 self._replace(worker, on_death(f"decoding took longer than {self._timeout_s:g} s"))
 
     def _replace(self, worker: _Worker, blame: object) -> None:
