@@ -127,7 +127,6 @@ def test_a_folder_called_dl_does_not_break_the_reader(tmp_path):
 
 def test_every_file_of_a_real_collection_is_read_or_refused_by_name(real_data):
 
-
     num_read = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)
