@@ -2,11 +2,15 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 
 from medjepa.cli import demo
 from medjepa.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -118,3 +122,12 @@ def test_a_wrong_key_or_number_is_refused(typed, tmp_path, argument):
     with pytest.raises(ConfigError, match=argument.split("=")[0]):
         demo.run([f"out={tmp_path / 'demo'}", argument])
     assert not (tmp_path / "demo").exists()
+
+
+def test_it_trains_with_the_settings_of_a_small_machine():
+    file = yaml.safe_load((ROOT / "configs" / "laptop.yaml").read_text(encoding="utf-8"))
+    settings = demo.DemoSettings()
+    assert file["model"].pop("name") == settings.model
+    assert file["training"].pop("num_epochs") == settings.epochs
+    flat = {f"{head}.{key}={value}" for head, keys in file.items() for key, value in keys.items()}
+    assert flat == set(demo.SHORT_TRAINING)
