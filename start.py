@@ -60,10 +60,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"\nStopped. To go on: {sys.executable} start.py {command}", file=sys.stderr)
         return 130
-    try:
-        return run_demo(rest) if command == "demo" else run_checks()
-    except KeyboardInterrupt:
-        return 130
+    return run_demo(rest) if command == "demo" else run_checks()
 
 
 # ---------------------------------------------------------------- what is run
@@ -71,9 +68,7 @@ def main(arguments: list[str]) -> int:
 
 def run_demo(arguments: list[str]) -> int:
     """Run `medjepa demo`; it says where its report is."""
-    return subprocess.run(
-        [str(PYTHON), "-m", "medjepa", "demo", *arguments], cwd=ROOT, env=child_environment()
-    ).returncode
+    return run([str(PYTHON), "-m", "medjepa", "demo", *arguments], child_environment())
 
 
 def run_checks() -> int:
@@ -89,17 +84,32 @@ def run_checks() -> int:
     for name, command in checks:
         print(f"\n=== {name}: {' '.join(command)}", flush=True)
         begin = time.monotonic()
-        status = subprocess.run(
-            [str(SCRIPTS / command[0]), *command[1:]],
-            cwd=ROOT,
-            # Two test processes with two threads each are slower than with one.
-            env={"OMP_NUM_THREADS": "1", **child_environment()},
-        ).returncode
+        # Two test processes with two threads each are slower than with one.
+        environment = {"OMP_NUM_THREADS": "1", **child_environment()}
+        status = run([str(SCRIPTS / command[0]), *command[1:]], environment)
+        if status == 130:
+            return status
         results.append((name, status, time.monotonic() - begin))
     print("\n=== summary")
     for name, status, seconds in results:
         print(f"{name:8} {'passed' if status == 0 else 'FAILED':7} {seconds:6.1f} s")
     return 1 if any(status for _, status, _ in results) else 0
+
+
+def run(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command to its end; returns its exit status.
+
+    Ctrl-C reaches it too, and it may need a while to save what it has: it is waited for.
+    """
+    process = subprocess.Popen(command, cwd=str(ROOT), env=environment)
+    stopped = False
+    while True:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            stopped = True
+        else:
+            return 130 if stopped else status
 
 
 def child_environment() -> dict[str, str]:
@@ -118,20 +128,22 @@ def prepare_environment(command: str) -> None:
         SetupError: a step failed; the end of its log has been printed.
     """
     stamp = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.is_file() else []
-    if fingerprint(command) in stamp and set(stamp[2:]) <= installed() and not damage():
+    if fingerprint(command) in stamp and set(stamp[3:]) <= installed() and not damage():
         return
     print(f"Setting up {VENV} (once; about 2 minutes)", flush=True)
-    if python_works():
+    # The scripts of an environment name the folder it was made in.
+    moved = stamp and stamp[0] != str(VENV)
+    if python_works() and not moved:
         try:
             install(command)
         except SetupError:
-            print("The .venv found here cannot be completed: making it anew", flush=True)
-        else:
-            problem = damage()
-            if not problem:
-                finish(command)
-                return
-            print(f"The .venv found here is damaged ({problem}): making it anew", flush=True)
+            if not damage():
+                raise  # a missing network, say: what works is not thrown away for that
+        problem = damage()
+        if not problem:
+            finish(command)
+            return
+        print(f"The .venv found here is damaged ({problem}): making it anew", flush=True)
     create_venv()
     install(command)
     problem = damage()
@@ -143,16 +155,17 @@ def prepare_environment(command: str) -> None:
 def finish(command: str) -> None:
     """Write the stamp, last of all: an environment that has none was interrupted.
 
-    Two lines say what it is good for (the set for the tests holds the demo's), the rest what is in.
+    The first line says where it was made, two what it is good for (the set for the tests holds the
+    demo's), the rest what is in it.
     """
     ready_for = [fingerprint("demo"), fingerprint("test") if command == "test" else "demo only"]
-    text = "\n".join([*ready_for, *sorted(installed())]) + "\n"
+    text = "\n".join([str(VENV), *ready_for, *sorted(installed())]) + "\n"
     STAMP.write_text(text, encoding="utf-8")
 
 
 def fingerprint(command: str) -> str:
     """Return one line that changes whenever `.venv` has to be looked at again."""
-    text = sys.version + sys.platform + torch_requirement()
+    text = str(VENV) + sys.version + sys.platform + torch_requirement()
     for name in (*NEEDED_FILES[command], "pyproject.toml"):
         text += (ROOT / name).read_text(encoding="utf-8")
     return f"{command} {hashlib.sha256(text.encode()).hexdigest()}"

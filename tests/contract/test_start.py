@@ -138,14 +138,60 @@ def test_a_changed_requirement_is_noticed(start, monkeypatch, tmp_path):
 def test_every_check_runs_and_one_failure_fails_all(start, monkeypatch, capsys):
     seen = []
 
-    def run(command, **options):
+    def run(command, environment):
         seen.append(Path(command[0]).name)
-        return subprocess.CompletedProcess(command, 1 if "mypy" in command[0] else 0)
+        return 1 if "mypy" in command[0] else 0
 
-    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start, "run", run)
     assert start.run_checks() == 1
     assert seen == ["ruff", "ruff", "mypy", "lint-imports", "pytest"]
     assert capsys.readouterr().out.count("FAILED") == 1
+
+
+def test_a_moved_environment_is_made_anew(start, environment, monkeypatch, tmp_path):
+    done = []
+    monkeypatch.setattr(start, "STAMP", tmp_path / "stamp.txt")
+    monkeypatch.setattr(start, "install", lambda command: done.append("install"))
+    monkeypatch.setattr(start, "create_venv", lambda: done.append("create"))
+    start.finish("demo")
+    monkeypatch.setattr(start, "VENV", tmp_path / "elsewhere" / ".venv")
+    start.prepare_environment("demo")
+    assert done == ["create", "install"]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_works_is_not_thrown_away_because_the_network_is_down(
+    start, environment, monkeypatch, tmp_path, is_whole
+):
+    done = []
+
+    def no_network(command):
+        if not done:
+            raise start.SetupError("no network")
+
+    monkeypatch.setattr(start, "STAMP", tmp_path / "stamp.txt")
+    monkeypatch.setattr(start, "install", no_network)
+    monkeypatch.setattr(start, "create_venv", lambda: done.append("create"))
+    monkeypatch.setattr(start, "damage", lambda: "" if is_whole or done else "numpy is missing")
+    if is_whole:
+        with pytest.raises(start.SetupError):
+            start.prepare_environment("demo")
+    else:
+        start.prepare_environment("demo")
+    assert done == ([] if is_whole else ["create"])
+
+
+def test_control_c_waits_for_what_the_command_has_to_save(start, tmp_path):
+    saved = tmp_path / "saved"
+    code = (
+        "import os, pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"  # the terminal tells both
+        "time.sleep(1)\n"
+        f"pathlib.Path({str(saved)!r}).touch()\n"
+    )
+    assert start.run([sys.executable, "-c", code], start.child_environment()) == 130
+    assert saved.exists()
 
 
 def test_ci_runs_exactly_what_contributors_run():
