@@ -50,9 +50,9 @@ def validation_folds(
     stratum = strata(target, group)
     pairs = np.unique(np.stack([target, group]), axis=1)
     smallest = int(np.unique(pairs[0], return_counts=True)[1].min())
-    num_parts = min(num_parts, smallest)
-    if num_parts < 2:
+    if smallest < 2:
         return []
+    num_parts = min(num_parts, len(stratum))
     part = _deal(stratum, num_parts, np.random.default_rng(seed))[group]
     folds = []
     for held_out in range(1 if len(target) >= ONE_PART_FROM else num_parts):

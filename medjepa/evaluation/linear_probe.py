@@ -89,7 +89,7 @@ class LinearProbeEvaluator:
         lr: float = 0.01,
         batch_size: int = 256,
     ) -> LinearProbe:
-        """Fit the probe by SGD with momentum 0.9 and a cosine schedule to zero; returns it.
+        """Fit the probe by Adam with a cosine schedule to zero; returns it.
 
         Args:
             train_features: (N, D).
@@ -100,7 +100,7 @@ class LinearProbeEvaluator:
         """
         features, labels = train_features.to(self.device), train_labels.long().to(self.device)
         self.probe.standardise_by(features)
-        optimizer = torch.optim.SGD(self.probe.parameters(), lr=lr, momentum=0.9)
+        optimizer = torch.optim.Adam(self.probe.parameters(), lr=lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs)
         rng = torch.Generator().manual_seed(self.seed)
         self.probe.train()

@@ -13,6 +13,10 @@ from scipy.optimize import fmin_l_bfgs_b
 
 from medjepa.evaluation.metrics import Floats, Integers
 
+CONVERGED = 1e-6
+"""A gradient below this counts as zero: near the limit of floating point the line search may end
+before a smaller tolerance is met."""
+
 _RELATIVE_RANK = 1e-10
 
 
@@ -65,35 +69,41 @@ class Logistic:
             tolerance: of the largest entry of the gradient of the mean loss, in scaled axes.
             max_iter: steps after which to give up.
         """
-        num, width = self.z.shape
+        num = len(self.z)
         ridge = 1.0 / (c * num)
         # The curvature of the mean loss along each axis is at most a quarter of the variance.
         step = 1 / np.sqrt(np.append(self.variance / 4 + ridge, 0.25))[:, None]
-
-        def objective(flat: Floats) -> tuple[float, Floats]:
-            parameters = flat.reshape(width + 1, self.num_logits) * step
-            weights = parameters[:-1]
-            chance, log_sum, logits = _softmax(self.z @ weights + parameters[-1])
-            loss = (log_sum - (logits * self.wanted).sum(1)).mean()
-            loss += ridge / 2 * (weights**2).sum()
-            error = (chance - self.wanted)[:, -self.num_logits :] / num
-            slope = np.vstack([self.z.T @ error + ridge * weights, error.sum(0)])
-            return float(loss), (slope * step).ravel()
-
         start = np.vstack([self.weights, self.intercept]) / step
         best, _, found = fmin_l_bfgs_b(
-            objective,
+            self.loss_and_slope,
             start.ravel(),
+            args=(step, ridge),
             m=20,
             factr=0,
             pgtol=tolerance,
             maxiter=max_iter,
             maxfun=2 * max_iter,
         )
-        best = best.reshape(width + 1, self.num_logits) * step
+        best = best.reshape(start.shape) * step
         self.weights, self.intercept = best[:-1], best[-1]
-        # At the limit of floating point the line search ends before the tolerance is met.
-        return bool(np.abs(found["grad"]).max() <= max(tolerance, 1e-5))
+        return bool(np.abs(found["grad"]).max() <= max(tolerance, CONVERGED))
+
+    def loss_and_slope(self, flat: Floats, step: Floats, ridge: float) -> tuple[float, Floats]:
+        """Mean loss with its penalty, and its gradient; weights and intercept in units of `step`.
+
+        Args:
+            flat: ((A + 1) * M,).
+            step: (A + 1, 1).
+            ridge: 1 / (C * N).
+        """
+        parameters = flat.reshape(-1, self.num_logits) * step
+        weights = parameters[:-1]
+        chance, log_sum, logits = _softmax(self.z @ weights + parameters[-1])
+        loss = (log_sum - (logits * self.wanted).sum(1)).mean()
+        loss += ridge / 2 * (weights**2).sum()
+        error = (chance - self.wanted)[:, -self.num_logits :] / len(self.z)
+        slope = np.vstack([self.z.T @ error + ridge * weights, error.sum(0)])
+        return float(loss), (slope * step).ravel()
 
     def predict_proba(self, z: Floats) -> Floats:
         """Class probabilities (N, C) of coordinates (N, A)."""

@@ -62,7 +62,7 @@ class LogisticProbe:
         c_grid: Sequence[float] = C_GRID,
         default_c: float = 1.0,
         max_iter: int = 2000,
-        tolerance: float = 1e-6,
+        tolerance: float = 1e-8,
         seed: int = 0,
     ) -> None:
         self.c_grid = c_grid
