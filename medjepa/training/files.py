@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class RunFiles:
         self.settings = settings
         check_installed(use_tensorboard=settings.use_tensorboard, use_wandb=settings.use_wandb)
         self._saved = time.monotonic()
+        self._closing = ExitStack()
 
     def open_fresh(self) -> None:
         """Move the checkpoints of an earlier run aside: nothing is overwritten."""
@@ -38,11 +40,19 @@ class RunFiles:
         """Return what writes the records down: a file, and the services that were asked for."""
         folder = self.run_dir or self.checkpoint_dir
         hooks = [] if self.run_dir is None else [write_metrics(folder / METRICS, from_step=step)]
+        services = []
         if self.settings.use_tensorboard:
-            hooks.append(tensorboard(folder / "tensorboard", from_step=step))
+            services.append(tensorboard(folder / "tensorboard", from_step=step))
         if self.settings.use_wandb:
-            hooks.append(wandb(self.settings.project_name, folder / "wandb", dict(config)))
+            services.append(wandb(self.settings.project_name, folder / "wandb", dict(config)))
+        for hook, close in services:
+            hooks.append(hook)
+            self._closing.callback(close)
         return hooks
+
+    def closing(self) -> ExitStack:
+        """Return a context that ends the services when it is left."""
+        return self._closing.pop_all()
 
     def save_last(self, payload: Mapping[str, Any]) -> None:
         """Write last.pt."""

@@ -89,8 +89,14 @@ def check_installed(*, use_tensorboard: bool, use_wandb: bool) -> None:
         raise ConfigError("logging.use_wandb: not installed; pip install 'medjepa[wandb]'")
 
 
-def tensorboard(folder: Path, *, from_step: int) -> Hook:
-    """Write every number for TensorBoard; what was written after `from_step` is purged."""
+Close = Callable[[], None]
+
+
+def tensorboard(folder: Path, *, from_step: int) -> tuple[Hook, Close]:
+    """Write every number for TensorBoard; what was written after `from_step` is purged.
+
+    Gives the hook, and what ends it.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(folder), purge_step=from_step + 1)
@@ -100,17 +106,20 @@ def tensorboard(folder: Path, *, from_step: int) -> Hook:
             writer.add_scalar(name, value, info.step)
         writer.flush()
 
-    return hook
+    return hook, writer.close
 
 
-def wandb(project: str, folder: Path, settings: dict[str, object]) -> Hook:
-    """Send every number to Weights & Biases; with WANDB_MODE=offline to files below `folder`."""
+def wandb(project: str, folder: Path, settings: dict[str, object]) -> tuple[Hook, Close]:
+    """Send every number to Weights & Biases; with WANDB_MODE=offline to files below `folder`.
+
+    Gives the hook, and what ends it.
+    """
     import wandb as client
 
     folder.mkdir(parents=True, exist_ok=True)
-    run = client.init(project=project, dir=str(folder), config=settings, resume="allow")
+    run = client.init(project=project, dir=str(folder), config=settings)
 
     def hook(info: StepInfo) -> None:
         run.log(info.record(), step=info.step)
 
-    return hook
+    return hook, run.finish

@@ -98,12 +98,12 @@ class MedJEPATrainer:
         self._begin()
         state = self.state
         bar = progress("pretrain", state.total_steps, done=state.step, quiet=not is_first())
-        with interrupts() as stop, bar as advance:
+        with interrupts() as stop, self.files.closing(), bar as advance:
             while state.step < state.total_steps:
                 train_loss = self.train_one_epoch(self.epoch, advance=advance, stop=stop)
                 if state.step % self.steps_per_epoch == 0 or state.step == state.total_steps:
                     self._finish_epoch(train_loss)
-                if any_process(bool(stop)):
+                if any_process(bool(stop)) and state.step < state.total_steps:
                     self._save_last()
                     raise KeyboardInterrupt
         return state.history

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import types
 from itertools import count, pairwise
 
 import pytest
@@ -17,7 +19,7 @@ from medjepa.training.batches import (
     share_of,
     validation_batches,
 )
-from medjepa.training.files import check_free, move_aside
+from medjepa.training.files import RunFiles, check_free, move_aside
 from medjepa.training.hooks import StepInfo, check_installed, write_metrics
 from medjepa.training.monitor import CollapseMonitor, feature_spread, rankme
 from medjepa.training.optim import build_optimizer, clip_gradient
@@ -123,6 +125,44 @@ def test_a_missing_service_is_named_with_its_remedy(service, monkeypatch):
     wished = {"use_tensorboard": False, "use_wandb": False, f"use_{service}": True}
     with pytest.raises(ConfigError, match="pip install"):
         check_installed(**wished)
+
+
+class FakeService:
+    """Stands in for both services, which are not installed here."""
+
+    def __init__(self, *args, **settings):
+        self.settings, self.written, self.ended = settings, [], False
+
+    def flush(self):
+        pass
+
+    def add_scalar(self, name, value, step):
+        self.written.append((step, name, value))
+
+    def log(self, record, step):
+        self.written += [(step, name, value) for name, value in record.items()]
+
+    def close(self):
+        self.ended = True
+
+    finish = close
+
+
+@pytest.mark.parametrize("service", ["tensorboard", "wandb"])
+def test_services_get_every_number_and_are_ended(service, tmp_path, monkeypatch):
+    made = []
+    fake = types.ModuleType(service)
+    fake.SummaryWriter = fake.init = lambda *a, **k: made.append(FakeService(**k)) or made[0]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.setattr("medjepa.training.hooks.find_spec", lambda name: object())
+    files = RunFiles(tmp_path, TrainerSettings(**{f"use_{service}": True, "project_name": "mine"}))
+    _, hook = files.hooks(2, {"batch_size": 4})
+    with files.closing():
+        hook(StepInfo(step=3, **INFO))
+    assert (3, "total_loss", 1.0) in made[0].written and made[0].ended
+    assert made[0].settings.get("purge_step", 3) == 3
+    assert made[0].settings.get("project", "mine") == "mine"
 
 
 def test_processes_share_a_batch_without_overlap():
