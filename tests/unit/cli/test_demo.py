@@ -89,6 +89,7 @@ def test_a_stopped_demo_goes_on(typed, tmp_path, monkeypatch, has_checkpoint, re
         def run(arguments):
             checkpoints = tmp_path / "demo" / "run" / "checkpoints"
             checkpoints.mkdir(parents=True)
+            (checkpoints / "half-written").touch()
             if has_checkpoint:
                 (checkpoints / "last.pt").touch()
             raise KeyboardInterrupt
@@ -102,6 +103,8 @@ def test_a_stopped_demo_goes_on(typed, tmp_path, monkeypatch, has_checkpoint, re
     assert demo.run([f"out={tmp_path / 'demo'}"]) == 0
     assert verbs(typed) == ["prepare", "pretrain", "evaluate"]
     assert ("resume=true" in typed[1][1]) is resumes
+    # What there is nothing to go on from is cleared away: pretrain refuses a full folder.
+    assert (tmp_path / "demo" / "run" / "checkpoints" / "half-written").exists() is resumes
 
 
 def test_a_step_that_fails_ends_the_demo_with_its_status(typed, tmp_path, monkeypatch):
