@@ -1,5 +1,6 @@
 """The tables that lie beside the images: which file each row means, and whose patient it is."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from medjepa.data.files import Found
 from medjepa.data.tables import FileMatcher, Table, read_table
 from medjepa.data.tables import group_column as find_group
 from medjepa.errors import DataError, InputError
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,12 @@ def tables_beside(
     for path in candidates:
         try:
             rows = read_table(path)
-        except InputError:
+        except InputError as error:
             if table is not None:
                 raise
-            continue  # not the user's choice: it is counted as a file that is no image
+            # Not the user's choice, so no error; but labels may be missed later.
+            _logger.warning("the table %s is not used: %s", path.name, error.reason)
+            continue
         column = image_column if image_column in rows.columns else matcher.match_column(rows)
         if column is not None:
             named = group_column if group_column in rows.columns else find_group(rows.columns)

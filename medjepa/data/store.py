@@ -105,6 +105,10 @@ class Store:
             window[:, 0],
             window[:, 1],
         )
+        is_8_bit = np.asarray([shard.dtype == "uint8" for shard in self.shards] or [False])
+        self._is_plain = (
+            is_8_bit[self.shard] & (self._gain == np.float32(1 / 255)) & (self._bias == 0)
+        )
         self._maps: dict[int, np.ndarray] = {}
         self._check()
 
@@ -162,13 +166,21 @@ class Store:
             chosen = np.flatnonzero(shards == shard)
             items = indices[chosen]
             pixels = self._map(int(shard))[self.row[items]]
-            gain, bias = (a[items, None, None, None] for a in (self._gain, self._bias))
-            values = np.multiply(pixels, gain, dtype=np.float32)
-            values += bias
-            np.clip(values, 0.0, 1.0, out=values)
+            in_place = len(chosen) == len(indices) and pixels.shape[1] == channels
+            values = np.multiply(
+                pixels,
+                self._gain[items, None, None, None],
+                dtype=np.float32,
+                out=images if in_place else None,
+            )
+            # 8 bits shown from 0 to 255 need no more, and that is most images there are.
+            if not self._is_plain[items].all():
+                values += self._bias[items, None, None, None]
+                np.clip(values, 0.0, 1.0, out=values)
             if values.shape[1] > channels:
                 values = match_channels(values, channels, axis=1)
-            images[chosen] = values  # one channel is repeated by broadcasting
+            if not in_place:
+                images[chosen] = values  # one channel is repeated by broadcasting
         return images
 
     def stored(self, index: int) -> np.ndarray:

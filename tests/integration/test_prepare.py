@@ -144,6 +144,7 @@ def test_the_disk_is_asked_first(tmp_path, monkeypatch):
     fill(tmp_path / "in", 3)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 1000))
+    monkeypatch.setattr("medjepa.data.ingest.read", lambda path: pytest.fail("decoded first"))
     with pytest.raises(DataError, match="free space"):
         prepare(tmp_path / "in", tmp_path / "out", size=8, num_workers=0)
     assert not list((tmp_path / "out").glob("shard-*"))

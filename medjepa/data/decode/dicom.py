@@ -33,16 +33,8 @@ def decode(path: str, kind: str) -> MedicalImage:
     """
     header = read_header(path)
     stored, photometric = _stored_values(path, header)
-    history: list[str] = []
-    if header.photometric == "PALETTE COLOR":
-        array, display = _palette(path, stored, header.dataset, history)
-    elif stored.ndim == 3:
-        if header.photometric != photometric:
-            history.append(f"{header.photometric} read as RGB")
-        array = np.moveaxis(stored, 2, 0)
-        display = None if array.dtype == np.uint8 else (0.0, float(2**header.bits_stored - 1))
-    else:
-        array, display = _grey(path, stored, header, history)
+    with naming(path, "the header is damaged"):
+        array, display, history = _shown(path, stored, photometric, header)
     check_finite(path, array, kind)
     return MedicalImage(
         array=array,
@@ -54,6 +46,23 @@ def decode(path: str, kind: str) -> MedicalImage:
         display_range=display,
         history=tuple(history),
     )
+
+
+def _shown(
+    path: str, stored: np.ndarray, photometric: str, header: Header
+) -> tuple[np.ndarray, tuple[float, float] | None, list[str]]:
+    """(C, Y, X) in physical units, its display range, and what was done."""
+    history: list[str] = []
+    if header.photometric == "PALETTE COLOR":
+        array, display = _palette(path, stored, header.dataset, history)
+    elif stored.ndim == 3:
+        if header.photometric != photometric:
+            history.append(f"{header.photometric} read as RGB")
+        array = np.moveaxis(stored, 2, 0)
+        display = None if array.dtype == np.uint8 else (0.0, float(2**header.bits_stored - 1))
+    else:
+        array, display = _grey(path, stored, header, history)
+    return array, display, history
 
 
 def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
@@ -93,7 +102,7 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
                 path, f"size mismatch: {array.shape[:2]}, Rows and Columns say {expected}",
                 format="DICOM",
             )  # fmt: skip
-    return _mask_unused_bits(array, header), str(properties["photometric_interpretation"])
+    return np.asarray(array), str(properties["photometric_interpretation"])
 
 
 def _plugin(syntax: str, header: Header, available: tuple[str, ...]) -> str:
@@ -126,18 +135,6 @@ def _check_native_length(path: str, header: Header) -> None:
             f"truncated: pixel data of length {length} is shorter than the expected {bits // 8}",
             format="DICOM",
         )
-
-
-def _mask_unused_bits(array: np.ndarray, header: Header) -> np.ndarray:
-    """Clear what old files hide above BitsStored (overlays), or extend the sign over it."""
-    spare = array.dtype.itemsize * 8 - header.bits_stored
-    if array.dtype.kind not in "iu" or spare <= 0 or header.bits_allocated == 1:
-        return array
-    if header.signed:
-        extended: np.ndarray = (array << spare) >> spare
-        return extended
-    masked: np.ndarray = array & array.dtype.type(2**header.bits_stored - 1)
-    return masked
 
 
 def _palette(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medjepa.data.decode.dicom_library import ERRORS, pydicom
+from medjepa.data.decode.dicom_library import errors, pydicom
 from medjepa.data.decode.limits import check_budget
 from medjepa.errors import InputError, InputWarning
 
@@ -81,7 +81,7 @@ def naming(path: str, doing: str) -> Iterator[None]:
             raise InputError(
                 path, f"{doing}: a length in it is larger than the memory", format="DICOM"
             ) from error
-        except ERRORS as error:
+        except errors() as error:
             text = " ".join(str(error).split())[:200] or type(error).__name__
             raise InputError(path, f"{doing}: {text}", format="DICOM") from error
     for doubt in doubts:
@@ -99,10 +99,10 @@ def read_header(path: str) -> Header:
         InputError: no image, several frames, or values that cannot be.
     """
     dataset = read_dataset(path)
-    if not any(name in dataset for name in _PIXELS):
-        what = str(dataset.get("SOPClassUID", "")) and dataset.SOPClassUID.name
-        raise InputError(path, f"no pixel data: {what or 'not an image'}", format="DICOM")
     with naming(path, "the header is damaged"):
+        if not any(name in dataset for name in _PIXELS):
+            what = getattr(dataset.get("SOPClassUID"), "name", "not an image")
+            raise InputError(path, f"no pixel data: {what}", format="DICOM")
         return _checked(path, dataset)
 
 

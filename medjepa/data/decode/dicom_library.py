@@ -28,9 +28,14 @@ def pydicom() -> ModuleType:
     return sys.modules["pydicom"]
 
 
-ERRORS = (
+_ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError,
     NotImplementedError, RuntimeError, RecursionError, OverflowError, ArithmeticError,
     struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom and its decoders raise on files that break the rules (found by damaging files)."""
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What pydicom and its decoders raise on damaged files (found by damaging them)."""
+    own = pydicom().errors
+    return (*_ERRORS, own.InvalidDicomError, own.BytesLengthException)

@@ -170,6 +170,8 @@ def _canonical(
         return array, tuple(float(s) for s in spacing), False
     orientations: Any = nibabel.orientations  # it has no types
     orientation = orientations.io_orientation(affine)
+    if np.isnan(orientation).any():
+        raise InputError(path, "the affine drops an axis: no orientation", format=kind)
     order = np.argsort(orientation[:, 0])
     canonical = orientations.apply_orientation(array, orientation)
     return canonical, tuple(float(spacing[i]) for i in order), True

@@ -1,6 +1,7 @@
 """NumPy arrays (.npy), never through pickle."""
 
 import struct
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,16 @@ from medjepa.data.decode.limits import check_budget, check_finite
 from medjepa.errors import InputError
 from medjepa.types import MedicalImage
 
-_ERRORS = (ValueError, OSError, EOFError, SyntaxError, TypeError, KeyError, struct.error)
+_ERRORS = (
+    ValueError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    struct.error,
+    tokenize.TokenError,
+)
 
 
 def decode(path: str, kind: str) -> MedicalImage:

@@ -10,8 +10,12 @@ from medjepa.data.decode.limits import check_budget
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
-# What Pillow's decoders raise on damaged files (SyntaxError: a broken PNG chunk).
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, TypeError, struct.error, EOFError, IndexError)
+# What the decoders raise on damaged files (SyntaxError: a broken PNG chunk; imagecodecs' own
+# errors are RuntimeErrors).
+_DECODER_ERRORS = (
+    OSError, ValueError, SyntaxError, TypeError, struct.error, EOFError, IndexError, KeyError,
+    AttributeError, RuntimeError, OverflowError, ZeroDivisionError,
+)  # fmt: skip
 _COLOUR_MODES = ("RGB", "P", "RGBA", "PA", "YCbCr", "RGBX")
 
 
