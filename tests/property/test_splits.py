@@ -65,6 +65,12 @@ def test_without_groups_each_image_counts_for_itself():
     assert not np.array_equal(test, grouped_stratified_split(labels, None, (0.8, 0.2), 1)[1])
 
 
+def test_no_part_stays_empty_while_there_are_groups_enough():
+    groups = [f"p{i}" for i in range(4) for _ in range(5)]
+    parts = grouped_stratified_split(["a"] * 20, groups, (0.9, 0.05, 0.05), 0)
+    assert [len(part) for part in parts] == [10, 5, 5]
+
+
 def test_a_large_set_is_split_in_seconds():
     labels = ["a", "b"] * 50_000
     groups = [f"p{i // 4}" for i in range(100_000)]
