@@ -11,6 +11,7 @@ from medjepa.utils.progress import time_left
 
 ALARM_AFTER_STEPS = 200
 ALARM_EVERY_STEPS = 2000
+LINE_SECONDS = 10.0
 _logger = get_logger(__name__)
 
 
@@ -24,7 +25,7 @@ class Reporter:
         self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
         self._last: dict[str, float] = {}
         self._now = self._told = time.perf_counter()
-        self._waited = 0.0
+        self._waited, self._wrote = 0.0, float("-inf")
         self._steps_told = self._steps_begun = state.step
         self._trained = 0.0
         self._rankme = self._spread = float("nan")
@@ -69,7 +70,7 @@ class Reporter:
         )
         for hook in self.hooks:
             hook(info)
-        if train_loss is not None:
+        if train_loss is not None and self._line_is_due():
             _logger.info("%s", epoch_line(info))
         if state.step >= ALARM_AFTER_STEPS and (
             message := state.monitor.alarm(state.step, info.prediction_loss, ALARM_EVERY_STEPS)
@@ -81,6 +82,14 @@ class Reporter:
     def epoch(self) -> int:
         """The number, from 1, of the epoch of the last step."""
         return max(-(-self.state.step // self.steps_per_epoch), 1)
+
+    def _line_is_due(self) -> bool:
+        """Tell whether an epoch gets a line: an epoch of a few steps would fill the screen."""
+        is_end = self.state.step == self.state.total_steps
+        if not is_end and self._now - self._wrote < LINE_SECONDS:
+            return False
+        self._wrote = self._now
+        return True
 
     def _count_time(self) -> None:
         now = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,10 @@ def open_sources(config: Config) -> Sources:
     )
     keys = [key for store in stores for key in store.keys]
     used = sorted({keys[i] for i in np.flatnonzero(train | val)})
-    return Sources(dataset, held, dataset.pipeline.to_dict(), used)
+    # Views are rendered at the model's size from images that may be larger; an embedding is of it.
+    size = config.model.image_size
+    seen = replace(dataset.pipeline, image_size=(size, size) if isinstance(size, int) else size)
+    return Sources(dataset, held, seen.to_dict(), used)
 
 
 def _stores(config: Config) -> list[Store]:

@@ -15,6 +15,15 @@ def get_logger(name: str = ROOT) -> logging.Logger:
     return logging.getLogger(name if name.split(".")[0] == ROOT else f"{ROOT}.{name}")
 
 
+class _StandardError(logging.Handler):
+    """Writes to what standard error is now: a progress bar takes its place while it is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.flush()
+
+
 @contextmanager
 def log_to(file: Path | None = None, *, console: bool = True) -> Iterator[Callable[[Path], None]]:
     """Write the package's messages to standard error, and to a file, while the block runs.
@@ -25,8 +34,7 @@ def log_to(file: Path | None = None, *, console: bool = True) -> Iterator[Callab
     kept = logging.handlers.MemoryHandler(capacity=1, flushLevel=logging.DEBUG)
     listening: list[logging.Handler] = [kept]
     if console:
-        listening.append(logging.StreamHandler(sys.stderr))
-        listening[-1].setFormatter(logging.Formatter("%(message)s"))
+        listening.append(_StandardError())
     files: list[logging.Handler] = []
 
     def open_file(path: Path) -> None:

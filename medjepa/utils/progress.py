@@ -71,13 +71,15 @@ def _bar(description: str, total: int, done: int, stream: Stream) -> Iterator[Ad
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        # Whole, on several lines where the window is narrow.
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=False)),
     )
     with Progress(
         *columns, console=Console(file=cast(TextIO, stream)), speed_estimate_period=60
