@@ -53,7 +53,8 @@ def evaluate_flags(flags: argparse.Namespace) -> dict[str, object]:
     """Evaluate, write the page beside the output, and return the guide's dictionary.
 
     Raises:
-        ConfigError: no label column, or another number of classes than asked.
+        ConfigError: no label column.
+        DataError: another number of classes than asked, among others.
     """
     from medjepa.evaluation.results import PRETRAINED
     from medjepa.evaluation.run import evaluate
@@ -67,15 +68,11 @@ def evaluate_flags(flags: argparse.Namespace) -> dict[str, object]:
         flags.data_dir,
         flags.label_column or "folder",
         table=flags.metadata_csv,
+        num_classes=flags.num_classes,
         batch_size=flags.batch_size,
         command="python scripts/evaluate.py",
         progress=progress,
     )
-    if flags.num_classes is not None and flags.num_classes != len(report.class_names):
-        raise ConfigError(
-            f"--num_classes {flags.num_classes}: the labels name {len(report.class_names)} classes "
-            f"({', '.join(report.class_names[:10])})"
-        )
     written = write_report(report, Path(flags.output).parent / "report")
     print(report.verdict.sentence)
     print(f"The page: {written.page.resolve()}")

@@ -93,6 +93,10 @@ def assess(
         for row in results
         if not row.converged
     ]
+    if any(row.probe.auc.low == row.probe.auc.high == 1 for row in results):
+        warnings.append(
+            "An AUC of 1.000 has an interval of no width: no error was seen, which is not certainty."
+        )
     return Report(
         verdict=decide(
             results,

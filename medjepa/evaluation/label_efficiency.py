@@ -6,7 +6,7 @@ import numpy as np
 
 from medjepa.evaluation.folds import draw_labels
 from medjepa.evaluation.metrics import METRICS, Integers, metric
-from medjepa.evaluation.probes import C_GRID, LogisticProbe
+from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import Features, Task, score_test_images, split_folds
 from medjepa.evaluation.results import LabelPoint
 
@@ -43,7 +43,7 @@ def label_efficiency(
     }
     for fraction in fractions:
         # With all labels it is the table's number, so it is found the table's way.
-        grid = C_GRID if fraction == 1 else COARSE_GRID
+        grid = None if fraction == 1 else COARSE_GRID
         for draw in range(num_draws if fraction < 1 else 1):
             chosen = draw_labels(
                 task.target[task.train],
@@ -70,7 +70,7 @@ def label_efficiency(
 
 
 def _fit_and_score(
-    method: Features, task: Task, chosen: Integers, grid: Sequence[float]
+    method: Features, task: Task, chosen: Integers, grid: Sequence[float] | None
 ) -> dict[str, float]:
     """Every metric on the test images after learning from `chosen` (into the training images)."""
     rows, folds = task.train[chosen], split_folds(task, chosen)

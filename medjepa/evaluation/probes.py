@@ -59,7 +59,7 @@ class LogisticProbe:
     def __init__(
         self,
         *,
-        c_grid: Sequence[float] = C_GRID,
+        c_grid: Sequence[float] | None = None,
         default_c: float = 1.0,
         max_iter: int = 2000,
         tolerance: float = 1e-8,
@@ -117,14 +117,15 @@ class LogisticProbe:
 
     def _choose(self, x: Floats, target: Integers, folds: Sequence[Fold]) -> float:
         paths = [_Path(x, target, fold) for fold in folds]
-        found = np.array([[path.fit(c) for path in paths] for c in self.c_grid])  # (C, folds, 2)
+        grid = C_GRID if self.c_grid is None else self.c_grid
+        found = np.array([[path.fit(c) for path in paths] for c in grid])  # (C, folds, 2)
         areas, loss = found[:, :, 0], found[:, :, 1].sum(1)
         # A held-out part with one class has no AUC; where none has, log-loss decides alone.
         areas = areas[:, ~np.isnan(areas).any(0)]
         if areas.shape[1]:
             area = areas.mean(1)
             loss = np.where(area >= area.max() - AUC_MARGIN, loss, np.inf)
-        return float(self.c_grid[int(loss.argmin())])
+        return float(grid[int(loss.argmin())])
 
 
 class _Path:

@@ -9,6 +9,7 @@ import numpy as np
 
 from medjepa.data.cache import ensure_store
 from medjepa.data.store_dataset import StoreDataset
+from medjepa.errors import DataError
 from medjepa.evaluation.assess import assess
 from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
@@ -33,6 +34,7 @@ def evaluate(
     split: str | None = None,
     table: str | Path | None = None,
     pattern: str | None = None,
+    num_classes: int | None = None,
     test_fraction: float = 0.3,
     seed: int = 0,
     num_resamples: int = 1000,
@@ -55,6 +57,7 @@ def evaluate(
         split: column of a given split; None takes "split" if there is one; "auto" makes one.
         table: a CSV with these columns, if it does not lie beside the images.
         pattern: only files whose name fits ("*.jpg").
+        num_classes: refuse labels that name another number of classes.
         test_fraction: of a split that is made here.
         seed: of a split that is made here, and of resamples and draws.
         num_resamples: of the bootstrap over test patients.
@@ -98,6 +101,12 @@ def evaluate(
         seed=seed,
         folders=sources,
     )
+    names = labelled.task.class_names
+    if num_classes not in (None, len(names)):
+        raise DataError(
+            f"label {label!r} names {len(names)} classes ({', '.join(names[:10])}), "
+            f"not {num_classes}"
+        )
     images = StoreDataset(
         stores,
         image_size=pipeline.image_size or pipeline.size,

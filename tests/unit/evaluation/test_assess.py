@@ -13,6 +13,12 @@ from medjepa.evaluation.results import GRADIENTS, MAJORITY, PIXELS, PRETRAINED, 
 FEW = {"fractions": (), "num_resamples": 200}
 
 
+@pytest.fixture(autouse=True)
+def _few_settings(monkeypatch):
+    # Every fit goes through the type checker here: fewer of them.
+    monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-3, 1e-2, 1e-1, 1.0))
+
+
 def study(num_patients=90, *, num_classes=2, images=2, seed=0, grouped=True):
     """A task in which two thirds of the patients train, and a class for each patient."""
     rng = np.random.default_rng(seed)
@@ -66,13 +72,13 @@ def test_better_features_helped_and_equal_ones_did_not():
 
 def test_with_shuffled_labels_chance_lies_inside_the_intervals():
     inside, count = 0, 0
-    for seed in range(6):
+    for seed in range(5):
         task = study(num_patients=75, seed=seed)
-        given = methods(task)
+        given = methods(task)[:2]
         rng = np.random.default_rng(seed)
         shuffled = replace(task, target=rng.permutation(task.target))
         report = assess(given, shuffled, fractions=(), num_resamples=200)
-        for row in report.methods[:4]:
+        for row in report.methods[:2]:
             for scores in (row.probe, row.knn):
                 inside += scores.auc.low <= 0.5 <= scores.auc.high
                 count += 1
@@ -98,7 +104,8 @@ def test_every_fraction_has_one_entry_for_each_method_and_the_last_is_the_table(
     for point in report.label_efficiency:
         assert len(point.num_labeled) == len(point.auc) == (1 if point.fraction == 1 else 2)
         assert min(point.num_labeled) >= 3
-    whole = [p for p in report.label_efficiency if p.fraction == 1 and p.method == PRETRAINED][0]
+    ours = [point for point in report.label_efficiency if point.method == PRETRAINED]
+    whole = ours[-1]
     assert whole.num_labeled == (len(task.train),)
     assert whole.auc[0] == pytest.approx(report.method(PRETRAINED).probe.auc.value)
 
@@ -121,6 +128,13 @@ def test_the_order_of_images_does_not_matter():
     for a, b in zip(first.methods, second.methods, strict=True):
         assert a.knn.auc.value == pytest.approx(b.knn.auc.value)
         assert a.probe.auc.value == pytest.approx(b.probe.auc.value, abs=1e-6)
+
+
+def test_a_perfect_score_is_not_called_certain():
+    task = study()
+    report = assess(methods(task, ours=30.0), task, **FEW)
+    assert report.method(PRETRAINED).probe.auc.low == 1
+    assert any("no width" in warning for warning in report.warnings)
 
 
 def test_without_groups_the_reader_is_warned():
@@ -177,7 +191,8 @@ def test_nothing_to_measure_is_an_error(part):
 
 def test_results_are_plain_json_with_everything_in_it():
     task = study()
-    plain = json.loads(json.dumps(assess(methods(task), task, **FEW).to_dict(), allow_nan=False))
+    report = assess(methods(task, ours=1.0), task, **FEW)
+    plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert plain["schema_version"] == 1
     assert plain["methods"][0]["probe"]["auc"]["low"] < plain["methods"][0]["probe"]["auc"]["high"]
     assert plain["comparisons"][0]["detectable"] > 0

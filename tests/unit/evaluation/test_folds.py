@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,7 @@ def test_fewer_labels_are_a_part_of_more():
         set(draw_labels(label, group, fraction, rng=np.random.default_rng(7)).tolist())
         for fraction in (0.05, 0.25, 0.5, 1.0)
     ]
-    assert all(small < large for small, large in zip(shares, shares[1:], strict=False))
+    assert all(small < large for small, large in pairwise(shares))
 
 
 def test_draws_differ():

@@ -69,7 +69,15 @@ def test_the_rule(low, high, outcome):
 
 def test_the_sentence_names_what_it_rests_on():
     sentence = verdict(0.01, 0.04).sentence
-    for part in ("Pre-training helped: ", ".954 [.934, .974]", ".930", "286", "207", "+.025", "seed"):
+    for part in (
+        "Pre-training helped: ",
+        ".954 [.934, .974]",
+        ".930",
+        "286",
+        "207",
+        "+.025",
+        "seed",
+    ):
         assert part in sentence
 
 
