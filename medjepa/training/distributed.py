@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -21,7 +22,8 @@ def process_group() -> Iterator[None]:
     use_cuda = torch.cuda.is_available()
     if use_cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if use_cuda else "gloo")
+    # The first process may decode for hours while the others wait.
+    dist.init_process_group("nccl" if use_cuda else "gloo", timeout=timedelta(hours=12))
     try:
         yield
     finally:

@@ -118,7 +118,9 @@ class MedJEPATrainer:
         self._begin()
         state = self.state
         if epoch != self.epoch:
-            state.step, state.epoch_loss, state.epoch_steps = epoch * self.steps_per_epoch, 0.0, 0
+            state.step = epoch * self.steps_per_epoch
+        if state.step % self.steps_per_epoch == 0:
+            state.epoch_loss, state.epoch_steps = 0.0, 0
         end = (epoch + 1) * self.steps_per_epoch
         if state.step < state.total_steps:
             end = min(end, state.total_steps)

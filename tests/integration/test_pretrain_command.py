@@ -2,11 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from medjepa.checkpoint import load_encoder
 from medjepa.cli.main import main
+from medjepa.cli.pretrain import read_config
 from medjepa.cli.pretrain_script import heads_for
 from medjepa.cli.pretrain_script import main as script
+from medjepa.models.lejepa import LeJEPA
+from medjepa.training import pretrain
+from medjepa.types import MODALITIES
 
 
 def test_the_verb_trains_and_says_what_comes_next(tiny_run, tmp_path, capsys):
@@ -37,6 +44,32 @@ def test_a_mistake_is_one_message_and_leaves_no_folder(tmp_path, capsys, argumen
     assert main(["pretrain", *(argument.format(tmp=tmp_path) for argument in arguments)]) == 2
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_sources_fill_their_share_of_every_batch(image_folder, tiny_run, tmp_path):
+    colour = tmp_path / "colour"
+    colour.mkdir()
+    for number in range(8):
+        pixels = np.full((30, 30, 3), 20 * number, np.uint8)
+        Image.fromarray(pixels).save(colour / f"{number}.jpg")
+    seen = []
+    forward = LeJEPA.forward
+
+    def count(self, images, *, modality):
+        seen.append((modality == MODALITIES.index("skin")).sum().item())
+        return forward(self, images, modality=modality)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LeJEPA, "forward", count)
+        arguments = tiny_run(
+            tmp_path / "run", f"data=[{image_folder},{colour}]", "data.weights=[1,1]",
+            "data.modality=[xray,skin]", "data.target_size=48", "training.num_epochs=1",
+        )  # fmt: skip
+        pretrain(read_config(arguments))
+    assert seen == [4] * 5
+    # The model sees its own size, whatever the size of the images that views are cut from.
+    pipeline = load_encoder(tmp_path / "run", device="cpu").pipeline
+    assert (pipeline.size, pipeline.image_size) == ((48, 48), (32, 32))
 
 
 def test_the_guide_s_script_never_overwrites_an_earlier_run(image_folder, tmp_path, monkeypatch):
