@@ -181,7 +181,7 @@ class DataConfig:
     use_all: bool = setting(False, "pre-train on images marked val or test too")
     val_fraction: float = setting(0.0, "share of the groups kept for a validation loss")
     cache_dir: str = setting(
-        "", "where raw folders are prepared; empty: .medjepa_cache beside the data"
+        "", "where raw folders are prepared; empty: the user's cache folder"
     )
 
     def __post_init__(self) -> None:

@@ -72,7 +72,9 @@ class BatchPlan:
         """This rank's images of one step, counted through the sources in turn."""
         epoch, place = divmod(step, self.steps_per_epoch)
         whole = self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
-        return [int(i) for i in whole[self.rank :: self.world_size]]
+        # A block of the batch, as the models' draws for all processes are shared out.
+        share = self.batch_size // self.world_size
+        return [int(i) for i in whole[self.rank * share : (self.rank + 1) * share]]
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         num_slots = self.steps_per_epoch * self.batch_size

@@ -19,7 +19,7 @@ from medjepa.data.tables import read_table, split_column
 from medjepa.errors import ConfigError, DataError
 from medjepa.objectives.distributed import world
 from medjepa.training.distributed import wait_for_all
-from medjepa.utils.logging import get_logger
+from medjepa.utils.logging import CONSOLE_ONLY, get_logger
 from medjepa.utils.progress import progress
 
 TRAIN_NAMES = ("train", "training", "tr", "development", "dev", "")
@@ -99,6 +99,7 @@ def _stores(config: Config) -> list[Store]:
             channels="auto",
             fit=config.data.fit,
             table=config.data.table,
+            image_column=config.data.image_column,
             group_column=config.data.group_column,
             pattern=config.data.pattern,
             cache_dir=config.data.cache_dir or None,
@@ -118,7 +119,7 @@ def _stores(config: Config) -> list[Store]:
             report.found, report.good, report.skipped, report.failed,
         )  # fmt: skip
         for path, reason in report.failures[:10]:
-            _logger.warning("left out: %s: %s", path, reason)
+            _logger.warning("left out: %s: %s", path, reason, extra=CONSOLE_ONLY)
     return stores
 
 

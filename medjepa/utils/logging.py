@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = "medjepa"
+CONSOLE_ONLY = {"console_only": True}
+"""`extra=` of messages that name files: a log is passed on, and a file's name may be a patient's."""
 
 
 def get_logger(name: str = ROOT) -> logging.Logger:
@@ -32,6 +34,7 @@ def log_to(file: Path | None = None, *, console: bool = True) -> Iterator[Callab
     that fails before leaves no file.
     """
     kept = logging.handlers.MemoryHandler(capacity=1, flushLevel=logging.DEBUG)
+    kept.addFilter(lambda record: not hasattr(record, "console_only"))
     listening: list[logging.Handler] = [kept]
     if console:
         listening.append(_StandardError())
