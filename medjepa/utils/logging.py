@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = "medjepa"
 CONSOLE_ONLY = {"console_only": True}
-"""`extra=` of messages that name files: logs are passed on, and a file's name may be a patient's."""
+"""`extra=` of messages that name files: logs are passed on, and such a name may be a patient's."""
 
 
 def get_logger(name: str = ROOT) -> logging.Logger:
