@@ -95,7 +95,7 @@ def assess(
     ]
     if any(row.probe.auc.low == row.probe.auc.high == 1 for row in results):
         warnings.append(
-            "An AUC of 1.000 has an interval of no width: no error was seen, which is not certainty."
+            "An AUC of 1.000 has an interval of no width: no error was seen, which is no certainty."
         )
     return Report(
         verdict=decide(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medjepa.data.labels import AUTO_SPLIT, labelled
+from medjepa.data.labels import AUTO_SPLIT, LabelledSet, labelled
 from medjepa.data.phantoms import is_synthetic
 from medjepa.data.splits import grouped_stratified_split
 from medjepa.data.store import Store
@@ -82,6 +82,7 @@ def gather(
     if all(one.split is not None for one in sets):
         parts = [part for one in sets for part in one.split or ()]
     keys = tuple(f"{stores[i].keys[item]}" for i, one in enumerate(sets) for item in one.indices)
+    num_unlabelled = sum(len(store) for store in stores) - len(target)
     train, test, how = _share_out(target, groups, keys, parts, test_fraction, seed)
     return LabelledImages(
         indices=np.concatenate(
@@ -97,12 +98,8 @@ def gather(
             test=test,
         ),
         split=how,
-        num_unlabelled=sum(len(store) for store in stores) - len(target),
-        notes=tuple(
-            dict.fromkeys(
-                note for one in sets for note in one.notes if not note.startswith("split:")
-            )
-        ),
+        num_unlabelled=num_unlabelled,
+        notes=_notes(sets, num_unlabelled),
         synthetic=_synthetic(stores, folders),
     )
 
@@ -135,6 +132,16 @@ def _share_out(
         how += ", validation counted as training"
     left = len(parts) - len(train) - len(test)
     return train, test, how + (f" ({left:,} images belong to neither part)" if left else "")
+
+
+def _notes(sets: Sequence[LabelledSet], num_unlabelled: int) -> tuple[str, ...]:
+    """What the reader should know, once: the report tells split and groups in its own words."""
+    told = ("split:", "no groups")
+    notes = [note for one in sets for note in one.notes if not note.startswith(told)]
+    notes = [note for note in notes if not note.endswith("left out")]
+    if num_unlabelled:
+        notes.append(f"{num_unlabelled:,} images have no label and were left out.")
+    return tuple(dict.fromkeys(notes))
 
 
 def _synthetic(stores: Sequence[Store], folders: Sequence[str | Path]) -> bool:

@@ -103,7 +103,7 @@ def decide(
         outcome=outcome,
         headline=headline,
         sentence=sentence,
-        baseline=_distance(rows, against),
+        baseline=_distance(rows, against, too_small=bool(too_small)),
         detectable=detectable,
     )
 
@@ -118,7 +118,9 @@ def _seeds(seeds: Sequence[int], gain: Comparison) -> str:
     )
 
 
-def _distance(rows: dict[str, MethodResult], against: dict[str, Comparison]) -> str:
+def _distance(
+    rows: dict[str, MethodResult], against: dict[str, Comparison], *, too_small: bool
+) -> str:
     """How far the best plain baseline is, whichever side of it we are on."""
     plain = [key for key in PLAIN_BASELINES if key != MAJORITY and key in rows]
     plain = [key for key in plain if rows[key].probe.auc.value == rows[key].probe.auc.value]
@@ -127,9 +129,9 @@ def _distance(rows: dict[str, MethodResult], against: dict[str, Comparison]) -> 
     best = max(plain, key=lambda key: rows[key].probe.auc.value)
     difference = against[best].difference
     position = "cannot be told apart from"
-    if difference.low is not None and difference.low > 0:
+    if not too_small and difference.low is not None and difference.low > 0:
         position = "is better than"
-    if difference.high is not None and difference.high < 0:
+    if not too_small and difference.high is not None and difference.high < 0:
         position = "is worse than"
     title, auc = rows[best].title, rows[best].probe.auc
     return (

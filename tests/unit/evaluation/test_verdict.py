@@ -39,14 +39,16 @@ def method(key, value=0.8, seeds=(0,)):
     )
 
 
-def verdict(low, high, *, too_small="", seeds=(0,), per_seed=None, pixels=0.957):
+def verdict(
+    low, high, *, too_small="", seeds=(0,), per_seed=None, pixels=0.957, plain=(-0.02, 0.01)
+):
     values = {PRETRAINED: 0.954, UNTRAINED: 0.93, PIXELS: pixels, GRADIENTS: 0.9, MAJORITY: 0.5}
     methods = [method(key, value, seeds) for key, value in values.items()]
     gain = estimate((low + high) / 2, low, high)
     comparisons = [
         Comparison(against=UNTRAINED, difference=gain, per_seed=per_seed or (gain,)),
         *(
-            Comparison(against=key, difference=estimate(-0.003, -0.02, 0.01), per_seed=())
+            Comparison(against=key, difference=estimate(-0.003, *plain), per_seed=())
             for key in (PIXELS, GRADIENTS, MAJORITY)
         ),
     ]
@@ -88,8 +90,10 @@ def test_cannot_tell_names_the_difference_that_could_have_been_found():
 
 
 def test_a_test_set_that_is_too_small_decides_nothing():
-    found = verdict(0.1, 0.2, too_small="4 test patients are too few")
+    found = verdict(0.1, 0.2, too_small="4 test patients are too few", plain=(-0.4, -0.2))
     assert found.outcome == "cannot tell"
+    assert "cannot be told apart" in found.baseline
+    assert "worse" in verdict(0.1, 0.2, plain=(-0.4, -0.2)).baseline
     assert "4 test patients are too few" in found.sentence
 
 
