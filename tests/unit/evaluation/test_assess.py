@@ -63,7 +63,7 @@ def test_better_features_helped_and_equal_ones_did_not():
     assert [row.key for row in report.methods] == [
         PRETRAINED, UNTRAINED, PIXELS, GRADIENTS, MAJORITY,
     ]  # fmt: skip
-    same = methods(task)
+    same = methods(task, ours=1.0)
     same[1] = replace(same[1], arrays=same[0].arrays)
     report = assess(same, task, **FEW)
     assert report.verdict.outcome == "did not help"
