@@ -105,6 +105,17 @@ def test_the_segmentation_head_puts_every_patch_where_it_lies():
     assert not differs.any()
 
 
+def test_the_segmentation_head_keeps_the_order_of_pixels_within_a_patch():
+    head = SimpleSegmentationHead(embed_dim=4, num_classes=2, image_size=(4, 6), patch_size=(2, 3))
+    with torch.no_grad():
+        head.classify.weight.zero_()
+        head.classify.bias.copy_(torch.arange(12.0))
+    scores = head(torch.zeros(1, 4, 4))[0]
+    for label in (0, 1):
+        patch = torch.arange(6.0).reshape(2, 3) + 6 * label
+        assert torch.equal(scores[label], patch.repeat(2, 2))
+
+
 def test_the_segmentation_head_names_a_wrong_number_of_patches():
     with pytest.raises(ValueError, match="2 x 3 patches, got 5"):
         SimpleSegmentationHead(4, 2, (8, 12), 4)(torch.zeros(1, 5, 4))

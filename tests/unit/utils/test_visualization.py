@@ -26,6 +26,8 @@ def test_embedding_space_of_any_number_of_samples(num):
     figure = plot_embedding_space(rng.normal(size=(num, 8)), labels)
     assert isinstance(figure, Figure)
     assert sum(len(c.get_offsets()) for c in figure.axes[0].collections) == num
+    expected = "t-SNE" if num >= 30 else "principal components" if num >= 3 else "features"
+    assert figure.axes[0].get_xlabel().startswith(expected)
 
 
 def test_embedding_space_names_classes_in_sorted_order():
