@@ -180,9 +180,7 @@ class DataConfig:
     split_column: str | None = setting(None, "the table's column of train/val/test; none: split")
     use_all: bool = setting(False, "pre-train on images marked val or test too")
     val_fraction: float = setting(0.0, "share of the groups kept for a validation loss")
-    cache_dir: str = setting(
-        "", "where raw folders are prepared; empty: the user's cache folder"
-    )
+    cache_dir: str = setting("", "where raw folders are prepared; empty: the user's cache folder")
 
     def __post_init__(self) -> None:
         _require(self.num_workers >= 0, "data.num_workers", "0 or more", self.num_workers)
