@@ -70,7 +70,7 @@ def draw_finding(
     y = anatomy.apex + down * (floor - anatomy.apex)
     x = across * float(cage_width(anatomy, np.array([y]))[0]) * (1 if place.left else -1)
     low, high = {
-        "consolidation": (0.20, 0.36),
+        "consolidation": (0.22, 0.38),
         "interstitial": (0.28, 0.46),
         "mass": (0.12, 0.21),
         "pneumothorax": (0.17, 0.32),
@@ -78,7 +78,7 @@ def draw_finding(
     return Finding(
         name=name, x=x, y=y, left=place.left,
         size=rng.uniform(low, high),
-        contrast=rng.uniform(0.7, 1.3),
+        contrast=rng.uniform(0.8, 1.35),
         stretch=rng.uniform(0.85, 1.18),
         angle=rng.uniform(0, np.pi),
         texture=lattice(rng, 32),
@@ -130,7 +130,7 @@ def _mass(finding: Finding, at: Frame) -> Sign:
     chord = np.sqrt(np.clip(1 - lobed * lobed, 0, 1))
     # Behind the heart a mass shows fainter; beyond the chest wall is no lung to bear it.
     inside = edge(1 - lobed, 0.03) * np.maximum(np.clip(2 * at.lung, 0, 1), 0.4 * at.heart)
-    opacity = 0.40 * finding.contrast * inside * (0.5 + 0.5 * chord)
+    opacity = 0.44 * finding.contrast * inside * (0.5 + 0.5 * chord)
     return Sign(opacity, 0.3 * inside, inside > 0.3)
 
 
