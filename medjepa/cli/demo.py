@@ -22,7 +22,7 @@ your own images. A stopped demo goes on when it is called again, a finished one 
   out=runs/demo      folder for everything; one made with other keys is moved aside to runs/demo.1
   seed=0             decides images, training and evaluation
   patients=500       with 4 images each
-  epochs=30          of pre-training, at most
+  epochs=50          of pre-training, at most
   minutes=4.5        of pre-training, at most: on a slow machine there are fewer steps
   model=vit_ti8_64   size of the encoder, a name from the registry
 """
@@ -60,7 +60,7 @@ class DemoSettings:
     out: str = "runs/demo"
     seed: int = 0
     patients: int = 500
-    epochs: int = 30
+    epochs: int = 50
     minutes: float = 4.5
     model: str = "vit_ti8_64"
 
