@@ -28,8 +28,10 @@ def window_of(image: MedicalImage) -> tuple[float, float]:
     return robust_range(image.array)
 
 
-def robust_range(values: np.ndarray) -> tuple[float, float]:
-    """0.5 and 99.5 percentiles; least and greatest value where nearly all values are equal."""
+def robust_range(
+    values: np.ndarray, percentiles: tuple[float, float] = (0.5, 99.5)
+) -> tuple[float, float]:
+    """Two percentiles; least and greatest value where nearly all values are equal."""
     flat = values.reshape(-1)
     if flat.size > _MAX_SAMPLE:
         # A fixed draw, not every n-th: a stride could walk along a column of padding.
@@ -37,7 +39,7 @@ def robust_range(values: np.ndarray) -> tuple[float, float]:
         sample = flat[chosen]
     else:
         sample = flat
-    low, high = np.percentile(sample, (0.5, 99.5))
+    low, high = np.percentile(sample, percentiles)
     if high <= low:
         low, high = flat.min(), flat.max()
     return float(low), float(high)

@@ -1,7 +1,7 @@
 """How a file becomes the numbers a model sees, in a form that a checkpoint can carry."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ from medjepa.data.intensity import (
     to_stored,
     window_of,
 )
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.resize import FITS, Fit, fit_to, resize
+from medjepa.data.volumetric import VolumetricPreprocessor
 from medjepa.errors import ConfigError, InputError
 from medjepa.types import MedicalImage
+
+__all__ = ["MedicalImagePreprocessor", "Pipeline", "VolumetricPreprocessor", "fill_value"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +35,14 @@ class Pipeline:
         channels: 1 or 3.
         fit: "stretch" or "pad".
         image_size: (H, W) that the model sees, if it differs from `size`.
+        intensity: the steps before resizing, by kind of image; none: the file's own window.
     """
 
     size: tuple[int, int]
     channels: int = 1
     fit: Fit = "stretch"
     image_size: tuple[int, int] | None = None
+    intensity: IntensityPlan = field(default_factory=IntensityPlan)
 
     def __post_init__(self) -> None:
         if self.fit not in FITS:
@@ -56,6 +62,7 @@ class Pipeline:
         """
         if image.axes != "yx":
             raise InputError(image.source, f"a 2-D image is needed, this one has axes {image.axes}")
+        image = self.intensity(image)
         window = window_of(image)
         array = image.array[:1] if is_grey(image.array) else image.array
         height, width = image.spacing[-2:]
@@ -80,19 +87,36 @@ class Pipeline:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint or a page."""
-        return asdict(self)
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {**values, "intensity": self.intensity.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Pipeline":
-        """Build the pipeline that `to_dict` described."""
-        return cls(**values)
+        """Build the pipeline that `to_dict` described.
+
+        Raises:
+            ConfigError: a value makes no sense, or a step is unknown here.
+        """
+        given = dict(values)
+        return cls(**{**given, "intensity": IntensityPlan.from_dict(given.get("intensity") or {})})
 
 
 class MedicalImagePreprocessor:
-    """One file to float32 (H, W, 3) in [0, 1], the same steps as for training."""
+    """One file to float32 (H, W, 3) in [0, 1].
 
-    def __init__(self, target_size: tuple[int, int] = (224, 224)) -> None:
+    The file's own window is used; `intensity` may name a recipe (`medjepa.data.modality`), or be
+    "auto" for that of the kind of image: `modality`, else what the header says.
+    """
+
+    def __init__(
+        self,
+        target_size: tuple[int, int] = (224, 224),
+        *,
+        intensity: str = "as_stored",
+        modality: str | None = None,
+    ) -> None:
         self.target_size = (int(target_size[0]), int(target_size[1]))
+        self.intensity = IntensityPlan.named(intensity, modality)
 
     def preprocess(self, path: str | Path) -> np.ndarray:
         """Read a file and bring it to (H, W, 3).
@@ -100,7 +124,7 @@ class MedicalImagePreprocessor:
         Raises:
             InputError: the file cannot be read, or is a volume; never a blank image instead.
         """
-        pipeline = Pipeline(size=self.target_size, channels=3)
+        pipeline = Pipeline(size=self.target_size, channels=3, intensity=self.intensity)
         return np.ascontiguousarray(np.moveaxis(pipeline(read(path)), 0, 2))
 
     def load_image(self, path: str | Path) -> np.ndarray:

@@ -51,6 +51,14 @@ def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return stacked if array.dtype.kind == "f" else _rounded(stacked, array.dtype)
 
 
+def resize_volume(volume: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resize an array of three axes to `size`, antialiased, one pair of axes after the other."""
+    planes = resize(volume, (size[1], size[2]))
+    # The first axis last: its neighbours are the rows of the planes that Pillow resizes.
+    turned = resize(np.moveaxis(planes, 0, 1), (size[0], size[2]))
+    return np.ascontiguousarray(np.moveaxis(turned, 1, 0))
+
+
 def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if values.dtype == dtype:
         return values

@@ -69,7 +69,7 @@ def _load(path: Path) -> Run:
     folder = run_folder(file)
     seed = int(payload.get("seed") or 0)
     given = checkpoint.pipeline
-    pipeline = _pipeline_of(model) if given is None else Pipeline(**given)
+    pipeline = _pipeline_of(model) if given is None else Pipeline.from_dict(given)
     settings = json.dumps(payload.get("config") or {}, sort_keys=True, default=str)
     return Run(
         model=model,
