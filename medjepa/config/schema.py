@@ -168,6 +168,9 @@ class DataConfig:
     modality: str | tuple[str, ...] = setting(
         "auto", "kind of image (one, or [a,b] by source), which decides how it may be changed"
     )
+    intensity: str = setting(
+        "auto", "how values become grey levels: auto (by kind of image), as_stored, ct_lung, ..."
+    )
     pattern: str | None = setting(
         None, "only files whose name fits, such as *.jpg; none: all images"
     )

@@ -75,7 +75,8 @@ class Macenko(Step):
         """Return the tile in reference stains; one without enough tissue stays as it is."""
         if not _is_8_bit_colour(image):
             return image
-        density = -np.log((image.array.reshape(3, -1).astype(np.float64) + 1) / _WHITE)
+        values = image.array.reshape(3, -1).astype(np.float64) + 1
+        density = -np.log(values / _glass(values)[:, None])
         tissue = density[:, (density > self.least_density).all(axis=0)]
         if tissue.shape[1] < 100:
             return replace(image, history=(*image.history, "too little tissue for stain vectors"))
@@ -85,7 +86,7 @@ class Macenko(Step):
         if (maxima <= 1e-3).any():
             return replace(image, history=(*image.history, "one stain only: not normalised"))
         concentrations *= (_REFERENCE_MAXIMA / maxima)[:, None]
-        values = _WHITE * np.exp(-_REFERENCE_STAINS @ concentrations)
+        values = _WHITE * np.exp(-_REFERENCE_STAINS @ np.maximum(concentrations, 0))
         return _as_8_bit(image, values.reshape(image.array.shape), self.describe())
 
     def _stains(self, tissue: np.ndarray) -> np.ndarray:
@@ -106,6 +107,16 @@ class Macenko(Step):
     def describe(self) -> str:
         """One phrase."""
         return "stains normalised (Macenko)"
+
+
+def _glass(values: np.ndarray) -> np.ndarray:
+    """The colour of empty glass: the brightest percent of the tile where that is nearly grey.
+
+    A lamp that is not white would make glass count as tissue.
+    """
+    bright = np.percentile(values, 99, axis=1)
+    is_grey = bright.min() > 0.85 * bright.max() and bright.min() > 170
+    return bright if is_grey else np.full(3, _WHITE)
 
 
 def _is_8_bit_colour(image: MedicalImage) -> bool:
