@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from medjepa.data.files import Found, check_free_space, scan
-from medjepa.data.ingest import Ingested, IngestSettings, ingest
+from medjepa.data.ingest import Ingested, IngestSettings, StoredImage, ingest
 from medjepa.data.prepare_report import PrepareReport
 from medjepa.data.private_map import (
     FileRecord,
@@ -21,6 +21,7 @@ from medjepa.data.source_tables import SourceTable, groups_of_files, named_files
 from medjepa.data.store import is_store
 from medjepa.data.store_writer import StoreWriter
 from medjepa.data.tables import is_table
+from medjepa.data.worker_process import Limits
 from medjepa.data.workers import map_in_processes
 from medjepa.errors import DataError
 
@@ -108,7 +109,8 @@ class PrepareJob:
                 arguments,
                 on_death=lambda reason: Ingested("failed", reason=reason),
                 num_workers=num_workers,
-                timeout_s=timeout_s,
+                limits=Limits(timeout_s=timeout_s),
+                results=(Ingested, StoredImage),
             )
             if num_workers and paths
             else (ingest(path, *arguments) for path in paths)

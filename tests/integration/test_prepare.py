@@ -14,6 +14,7 @@ from image_files import broken_files, grey, write_dicom, write_png
 
 from medjepa.cli.main import main
 from medjepa.data import open_store, prepare
+from medjepa.data.worker_process import Limits
 from medjepa.data.workers import map_in_processes
 from medjepa.errors import ConfigError, DataError
 
@@ -185,7 +186,12 @@ def test_a_crash_and_a_hang_cost_one_file_each():
     tasks = ["a", "crash", "b", "hang", "c", "raise", *"defgh"]
     results = list(
         map_in_processes(
-            misbehave, tasks, ("!",), on_death=lambda r: f"dead: {r}", num_workers=2, timeout_s=2
+            misbehave,
+            tasks,
+            ("!",),
+            on_death=lambda r: f"dead: {r}",
+            num_workers=2,
+            limits=Limits(timeout_s=2),
         )
     )
     assert [r for r in results if not r.startswith("dead")] == [f"{t}!" for t in "abcdefgh"]
