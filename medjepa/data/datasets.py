@@ -77,7 +77,7 @@ class MedicalImageDataset(Dataset[Tensor | tuple[Tensor, int]]):
         images: list[str],
         file_extension: str,
     ) -> None:
-        table = read_table(csv)
+        table = read_table(csv, check=False)
         cells = table.column(image_column, "image_column")
         matcher = FileMatcher(images)
         matched = [matcher.find(cell) or matcher.find(cell + file_extension) for cell in cells]

@@ -134,7 +134,7 @@ def _tables(
         copies = [copy for number, _, copy in private.tables if number == source]
         paths = [Path(table)] if table is not None else [store.path / PRIVATE / c for c in copies]
         for path in paths:
-            asked = read_table(path)
+            asked = read_table(path, check=False)
             seen |= set(asked.columns)
             if label not in asked.columns:
                 continue

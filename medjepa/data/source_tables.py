@@ -51,7 +51,7 @@ def tables_beside(
     tables = []
     for path in candidates:
         try:
-            rows = read_table(path)
+            rows = read_table(path, check=False)
         except InputError as error:
             if table is not None:
                 raise

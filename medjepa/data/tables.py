@@ -2,20 +2,21 @@
 
 import csv
 import io
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES
-from medjepa.errors import DataError, InputError
+from medjepa.data.table_checks import check_rows
+from medjepa.data.table_columns import group_column, path_columns, split_column
+from medjepa.data.table_text import read_text
+from medjepa.errors import DataError, InputError, InputWarning
 
-_GROUP_NAMES = (
-    "patient", "patientid", "patientname", "subject", "subjectid", "participant", "participantid",
-    "lesion", "lesionid", "case", "caseid", "group", "groupid",
-)  # fmt: skip
-_PATH_NAMES = ("file", "path", "filename", "filepath", "image", "imagepath", "imageindex")
-_SPLIT_NAMES = ("split",)
-_MAX_TABLE_BYTES = 1 << 30
+__all__ = [
+    "FileMatcher", "Table", "class_names", "group_column", "is_table", "read_table",
+    "split_column", "stem_of",
+]  # fmt: skip
 _MIN_MATCHED = 0.5
 
 
@@ -47,28 +48,23 @@ class Table:
         return [row[name] for row in self.rows]
 
 
-def read_table(path: str | Path) -> Table:
+def read_table(path: str | Path, *, check: bool = True) -> Table:
     """Read a CSV file with a header (comma, semicolon or tab; UTF-8, UTF-16 with a mark, Latin-1).
 
+    Cells stay text: nothing is computed, whatever they begin with. With `check`, what the rows say
+    is judged too: files that the table names beside itself must be there, and no patient may be
+    in two parts of a split; empty labels give a warning. Without it that is up to the caller.
+
     Raises:
-        InputError: it is empty, has no header, a row of another length, or a path that leads out
-            of its folder.
+        InputError: it is empty, has no header, a row of another length, a path that leads out
+            of its folder, or fails a check; it is a spreadsheet and no text.
     """
     name = str(path)
-    text = _text(name)
-    first_line = next(iter(text.splitlines()), "")
-    delimiter = max(",;\t", key=first_line.count)
-    try:
-        lines = [
-            row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if row
-        ]
-    except csv.Error as error:
-        raise InputError(name, f"ragged: {error}", format="CSV") from error
-    if not lines:
-        raise InputError(name, "empty table: no header and no rows", format="CSV")
-    header = [cell.strip() for cell in lines[0]]
+    text, encoding = read_text(name)
+    rows_of_cells = _rows_of_cells(name, text)
+    header = [cell.strip() for cell in rows_of_cells[0]]
     _check_header(name, header)
-    for number, row in enumerate(lines[1:], start=2):
+    for number, row in enumerate(rows_of_cells[1:], start=2):
         if len(row) != len(header):
             raise InputError(
                 name,
@@ -76,26 +72,20 @@ def read_table(path: str | Path) -> Table:
                 format="CSV",
             )
     rows = tuple(
-        dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in lines[1:]
+        dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows_of_cells[1:]
     )
     table = Table(path=Path(path), columns=tuple(header), rows=rows)
     _check_paths(name, table)
+    if check:
+        if encoding != "UTF-8":
+            warnings.warn(f"{name}: read in the encoding {encoding}", InputWarning, stacklevel=2)
+        check_rows(name, table.columns, table.rows)
     return table
 
 
 def is_table(path: Path) -> bool:
     """True for a file named .csv, which stands for the images that it names."""
     return path.suffix.lower() == ".csv" and path.is_file()
-
-
-def group_column(columns: Iterable[str]) -> str | None:
-    """The column that names patients (or subjects, lesions, cases), by its usual names."""
-    return _by_name(columns, _GROUP_NAMES)
-
-
-def split_column(columns: Iterable[str]) -> str | None:
-    """The column that names the parts of a given split."""
-    return _by_name(columns, _SPLIT_NAMES)
 
 
 class FileMatcher:
@@ -147,29 +137,33 @@ def class_names(labels: Iterable[str]) -> list[str]:
         return sorted(names)
 
 
-def _text(name: str) -> str:
+def _rows_of_cells(name: str, text: str) -> list[list[str]]:
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        path = Path(name)
-        if not path.is_file():
-            raise InputError(name, "no such table", format="CSV")
-        if path.stat().st_size > _MAX_TABLE_BYTES:
-            raise InputError(name, "too large for a table: over 1 GiB", format="CSV")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(name, f"cannot be opened: {error.strerror}", format="CSV") from error
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    if b"\0" in content[:4096]:
-        raise InputError(name, "not a text table: it holds zero bytes", format="CSV")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+        rows = [row for row in reader if row]
+    except csv.Error as error:
+        # An open quote swallows the rest of the file: say where, and what csv found.
+        raise InputError(
+            name,
+            f"ragged: line {reader.line_num}, a quote or a field is wrong ({error})",
+            format="CSV",
+        ) from error
+    if not any(any(row) for row in rows):
+        raise InputError(name, "empty table: no header and no rows", format="CSV")
+    return rows
+
+
+def _delimiter(text: str) -> str:
+    """The separator that the first line has most of, outside quotes."""
+    first_line = next((line for line in text.splitlines() if line.strip()), "")
+    outside_quotes = "".join(first_line.split('"')[::2])
+    return max(",;\t", key=outside_quotes.count)
 
 
 def _check_header(name: str, header: list[str]) -> None:
     if len(set(header)) != len(header):
-        twice = sorted({c for c in header if header.count(c) > 1})
+        twice = sorted({repr(c) for c in header if header.count(c) > 1})
         raise InputError(name, f"the header names a column twice: {', '.join(twice)}", format="CSV")
     data_like = [c for c in header if c.lower().endswith(tuple(IMAGE_SUFFIXES)) or _is_number(c)]
     if data_like:
@@ -179,9 +173,7 @@ def _check_header(name: str, header: list[str]) -> None:
 
 
 def _check_paths(name: str, table: Table) -> None:
-    for column in table.columns:
-        if _plain(column) not in _PATH_NAMES:
-            continue
+    for column in path_columns(table.columns):
         for number, row in enumerate(table.rows, start=2):
             cell = row[column]
             windows = PureWindowsPath(cell)
@@ -199,15 +191,6 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return text.lower() not in ("nan", "inf", "infinity")
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
-
-
-def _by_name(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    plain = {_plain(column): column for column in reversed(list(columns))}
-    return next((plain[name] for name in names if name in plain), None)
 
 
 def _unique(paths: Sequence[str], shorten: Callable[[str], str]) -> dict[str, str]:

@@ -147,7 +147,7 @@ def _part(name: str) -> str:
 def _split_column(store: Store, table: str | None) -> str | None:
     """Return the column of a given split in the asked table or the store's copies, if any."""
     if table is not None:
-        return split_column(read_table(table).columns)
+        return split_column(read_table(table, check=False).columns)
     try:
         copies = [copy for _, _, copy in store.private_map().tables]
     except DataError:
@@ -156,7 +156,7 @@ def _split_column(store: Store, table: str | None) -> str | None:
         )
         return None
     for copy in copies:
-        if name := split_column(read_table(store.path / PRIVATE / copy).columns):
+        if name := split_column(read_table(store.path / PRIVATE / copy, check=False).columns):
             return name
     return None
 

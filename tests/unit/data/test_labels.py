@@ -136,7 +136,7 @@ def test_a_patient_goes_before_a_lesion():
 )
 def test_tables_as_programs_write_them(tmp_path, content, rows):
     (tmp_path / "t.csv").write_bytes(content)
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(tmp_path / "t.csv", check=False)
     assert table.columns == ("file", "label")
     assert len(list(table)) == rows
 

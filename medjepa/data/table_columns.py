@@ -1,0 +1,40 @@
+"""What a column of a table is for, by the usual names."""
+
+from collections.abc import Iterable, Sequence
+
+_GROUP_NAMES = (
+    "patient", "patientid", "patientname", "subject", "subjectid", "participant", "participantid",
+    "lesion", "lesionid", "case", "caseid", "group", "groupid",
+)  # fmt: skip
+_PATH_NAMES = ("file", "path", "filename", "filepath", "image", "imagepath", "imageindex")
+_SPLIT_NAMES = ("split",)
+_LABEL_NAMES = ("label", "labels", "class", "target", "diagnosis", "dx", "category")
+
+
+def group_column(columns: Iterable[str]) -> str | None:
+    """The column that names patients (or subjects, lesions, cases), by its usual names."""
+    return _by_name(columns, _GROUP_NAMES)
+
+
+def split_column(columns: Iterable[str]) -> str | None:
+    """The column that names the parts of a given split."""
+    return _by_name(columns, _SPLIT_NAMES)
+
+
+def path_columns(columns: Iterable[str]) -> list[str]:
+    """The columns that name files."""
+    return [column for column in columns if _plain(column) in _PATH_NAMES]
+
+
+def label_columns(columns: Iterable[str]) -> list[str]:
+    """The columns that name classes."""
+    return [column for column in columns if _plain(column) in _LABEL_NAMES]
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _by_name(columns: Iterable[str], names: Sequence[str]) -> str | None:
+    plain = {_plain(column): column for column in reversed(list(columns))}
+    return next((plain[name] for name in names if name in plain), None)
