@@ -10,10 +10,10 @@ from typing import Literal
 
 from medjepa.data.files import make_private_folder
 from medjepa.data.preparation import prepare
-from medjepa.data.prepare_job import Progress
-from medjepa.data.prepare_report import PrepareReport
+from medjepa.data.prepare_report import PrepareReport, Progress
 from medjepa.data.resize import Fit
-from medjepa.data.store import VERSION, Store, is_store, open_store
+from medjepa.data.store import Store, open_store
+from medjepa.data.store_index import VERSION, is_store
 from medjepa.errors import DataError
 
 
@@ -48,7 +48,8 @@ def ensure_store(
             continue
         if not source.exists():
             raise DataError(f"{source}: no such folder, table or store (data=)")
-        settings = [VERSION, str(source.resolve()), str(size), str(channels), fit, str(pattern)]
+        pair = [size, size] if isinstance(size, int) else [int(n) for n in size]
+        settings = [VERSION, str(source.resolve()), pair, str(channels), fit, str(pattern)]
         name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         root = default_cache() if cache_dir is None else Path(cache_dir)
         make_private_folder(root / "stores")

@@ -1,8 +1,10 @@
 """Folders and files: a complete scan, atomic writes, and what only the owner may read."""
 
+import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,25 +48,56 @@ def scan(source: int, root: Path, *, leave_out: tuple[Path, ...] = ()) -> Iterat
             yield Found(source, path.relative_to(root).as_posix(), size, mtime_ns)
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int = PUBLIC_FILE_MODE) -> None:
-    """Write so that a reader, or a power cut, sees the old file or the new one and nothing else."""
+def write_atomic(
+    path: Path,
+    content: bytes | Iterable[bytes | memoryview],
+    *,
+    mode: int = PUBLIC_FILE_MODE,
+) -> None:
+    """Write so that a reader, or a power cut, sees the old file or the new one and nothing else.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written to.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(mode)  # the umask may have taken more away, or an old file given more
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _named_failures(path.parent):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines((content,) if isinstance(content, bytes) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(mode)  # the umask may have taken more away, or an old file given more
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder that only its owner can enter, or close an open one."""
-    path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER_MODE)
-    path.chmod(PRIVATE_FOLDER_MODE)
+    """Make a folder that only its owner can enter, or close an open one.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    with _named_failures(path.parent):
+        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER_MODE)
+        path.chmod(PRIVATE_FOLDER_MODE)
+
+
+@contextmanager
+def _named_failures(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = {
+            errno.ENOSPC: "free some space, then run the same command again: it goes on",
+            errno.EDQUOT: "your quota is used up: free some space, then run it again",
+            errno.EROFS: "the disk is mounted read-only: choose another folder",
+            errno.EACCES: "you may not write there: choose another folder",
+            errno.EPERM: "you may not write there: choose another folder",
+        }.get(error.errno or 0, "choose another folder")
+        raise DataError(f"{folder}: cannot be written to: {error.strerror}; {advice}") from error
 
 
 def check_free_space(folder: Path, num_bytes: int) -> None:

@@ -4,16 +4,13 @@ import hashlib
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
+from typing import Any, Literal
 
 from medjepa.data.decode import READABLE, read
-from medjepa.data.decode.limits import CANONICAL
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
-from medjepa.data.intensity import is_grey, match_channels, robust_range, to_stored, window_of
-from medjepa.data.preprocessing import fill_value
-from medjepa.data.resize import Fit, fit_to
+from medjepa.data.planes import StoredImage, planes_of, stored_plane
+from medjepa.data.resize import Fit
+from medjepa.data.volume_items import StoredVolume, stored_volume
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
@@ -23,25 +20,37 @@ _KEY_DIGITS = 32
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """What turns a file into stored images; the same for a whole store."""
+    """What turns a file into stored images; the same for a whole store.
+
+    Attributes:
+        size: (H, W) of the images; of no meaning for volumes.
+        channels: "auto" keeps grey as 1 and colour as 3.
+        fit: "stretch" or "pad".
+        dimensions: 2: every slice or frame is an image of `size`; 3: every volume or clip is one
+            item, at its own resolution or at `spacing`.
+        spacing: (z, y, x) in mm to which volumes are resampled; None: as they are.
+        frames_per_clip: most images taken from one clip, evenly by time; 0: every frame.
+    """
 
     size: tuple[int, int]
-    channels: Literal["auto", 1, 3]
-    fit: Fit
+    channels: Literal["auto", 1, 3] = "auto"
+    fit: Fit = "stretch"
+    dimensions: Literal[2, 3] = 2
+    spacing: tuple[float, float, float] | None = None
+    frames_per_clip: int = 8
 
-
-@dataclass(frozen=True)
-class StoredImage:
-    """One image as it goes into a shard, with what the index says of it."""
-
-    pixels: np.ndarray
-    part: int
-    height: int
-    width: int
-    spacing: tuple[float | None, float | None]
-    scale: float
-    offset: float
-    window: tuple[float, float]
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the store's index; a store is continued only with the same."""
+        values = {
+            "dimensions": self.dimensions,
+            "channels": self.channels,
+            "spacing": None if self.spacing is None else list(self.spacing),
+            "size": list(self.size),
+            "fit": self.fit,
+            "frames_per_clip": self.frames_per_clip,
+        }
+        unused = ("spacing",) if self.dimensions == 2 else ("size", "fit", "frames_per_clip")
+        return {name: value for name, value in values.items() if name not in unused}
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Ingested:
     Attributes:
         status: "good", "known" (its content is in the store), "skipped" (not an image) or "failed".
         key: hash of its content, for a good or known one.
-        images: the image, or the slices of a volume.
+        images: the image, the slices of a volume, the frames of a clip; or one volume.
         modality: by its header.
         group: the patient by its header; private.
         num_constant: slices left out because they show nothing.
@@ -61,7 +70,7 @@ class Ingested:
 
     status: Literal["good", "known", "skipped", "failed"]
     key: str = ""
-    images: tuple[StoredImage, ...] = ()
+    images: tuple[StoredImage | StoredVolume, ...] = ()
     modality: str = "generic"
     group: str = ""
     num_constant: int = 0
@@ -69,21 +78,22 @@ class Ingested:
     warnings: tuple[str, ...] = ()
 
 
-def ingest(path: str, settings: IngestSettings, known: frozenset[str]) -> Ingested:
-    """Hash, decode and resize one file; one that is no image or cannot be read gives its reason.
+def ingest(paths: tuple[str, ...], settings: IngestSettings, known: frozenset[str]) -> Ingested:
+    """Hash, decode and resize a file, or the files of one series; a bad one gives its reason.
 
     What is `known` by its content is not decoded again.
     """
     try:
-        skipped = _why_not_an_image(path)
+        skipped = _why_not_an_image(paths[0]) if len(paths) == 1 else ""
         if skipped:
             return Ingested("skipped", reason=skipped)
-        key = content_hash(path)
+        key = content_hash(*paths)
         if key in known:
             return Ingested("known", key=key)
         with warnings.catch_warnings(record=True) as doubts:
             warnings.simplefilter("always", InputWarning)
-            return _decode(path, key, settings, doubts)
+            result = _decode(paths, key, settings)
+        return replace(result, warnings=_texts(doubts, paths))
     except InputError as error:
         kind = f"{error.format}: " if error.format else ""
         return Ingested("failed", reason=f"{kind}{error.reason}")
@@ -104,87 +114,59 @@ def _why_not_an_image(path: str) -> str:
     return "" if kind in READABLE else f"{kind}: this format is not read"
 
 
-def _decode(
-    path: str, key: str, settings: IngestSettings, doubts: list[warnings.WarningMessage]
-) -> Ingested:
-    image = read(path)
-    planes, num_constant = _planes(image)
+def _decode(paths: tuple[str, ...], key: str, settings: IngestSettings) -> Ingested:
+    image = _read(paths)
+    if settings.dimensions == 3:
+        if image.axes == "yx":
+            return Ingested("skipped", reason="one image, neither a volume nor a clip")
+        volume = stored_volume(image, settings.channels, settings.spacing)
+        return Ingested(
+            "good", key=key, images=(volume,), modality=image.modality, group=image.group
+        )
+    planes, num_constant = planes_of(image, settings.frames_per_clip)
     if not planes:
         return Ingested("failed", reason="every slice is constant: there is nothing to see")
+    images = tuple(
+        stored_plane(part, plane, settings.size, settings.channels, settings.fit)
+        for part, plane in planes
+    )
     return Ingested(
         "good",
         key=key,
-        images=tuple(_store(part, plane, settings) for part, plane in planes),
+        images=images,
         modality=image.modality,
         group=image.group,
         num_constant=num_constant,
-        warnings=tuple(
-            str(doubt.message).removeprefix(path).lstrip(": ")
-            for doubt in doubts
-            if issubclass(doubt.category, InputWarning)
-        ),
     )
 
 
-def content_hash(path: str) -> str:
-    """SHA-256 of the file's bytes, the first 32 hexadecimal digits."""
+def _read(paths: tuple[str, ...]) -> MedicalImage:
+    if len(paths) == 1:
+        return read(paths[0])
+    from medjepa.data.decode.series import read_slices
+
+    return read_slices(paths)
+
+
+def _texts(doubts: list[warnings.WarningMessage], paths: tuple[str, ...]) -> tuple[str, ...]:
+    """What was doubtful, without the path with which it begins."""
+    texts = [str(doubt.message) for doubt in doubts if issubclass(doubt.category, InputWarning)]
+    for path in paths:
+        texts = [text.removeprefix(path).lstrip(": ") for text in texts]
+    return tuple(texts)
+
+
+def content_hash(*paths: str) -> str:
+    """SHA-256, the first 32 hexadecimal digits, of a file's bytes; of several, in any order."""
+    hashes = sorted(map(_content_hash, paths))
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:_KEY_DIGITS]
+
+
+def _content_hash(path: str) -> str:
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()[:_KEY_DIGITS]
-
-
-def _planes(image: MedicalImage) -> tuple[list[tuple[int, MedicalImage]], int]:
-    """A volume's axial slices that show something, with one window for all; an image as it is."""
-    if image.axes == "yx":
-        return [(0, image)], 0
-    window = image.display_range or robust_range(image.array)
-    volume = image.array
-    if CANONICAL in image.history:
-        # As a viewer and as axial DICOM show a slice: front at the top, the right side at the left.
-        volume = volume[:, :, ::-1, ::-1]
-    slices = [
-        (number, volume[:, number])
-        for number in range(volume.shape[1])
-        if volume[:, number].min() < volume[:, number].max()
-    ]
-    planes = [
-        (
-            number,
-            replace(image, array=array, axes="yx", spacing=image.spacing[1:], display_range=window),
-        )
-        for number, array in slices
-    ]
-    return planes, volume.shape[1] - len(slices)
-
-
-def _store(part: int, image: MedicalImage, settings: IngestSettings) -> StoredImage:
-    window = window_of(image)
-    array = image.array[:1] if is_grey(image.array) else image.array
-    height, width = image.spacing[-2:]
-    resized = fit_to(
-        array,
-        settings.size,
-        fit=settings.fit,
-        spacing=(height, width),
-        fill=fill_value(array, window),
-    )
-    if settings.channels != "auto" and resized.shape[0] != settings.channels:
-        resized = _with_channels(resized, settings.channels)
-    stored = to_stored(resized)
-    return StoredImage(
-        pixels=stored.pixels,
-        part=part,
-        height=image.array.shape[1],
-        width=image.array.shape[2],
-        spacing=(height, width),
-        scale=stored.scale,
-        offset=stored.offset,
-        window=window,
-    )
-
-
-def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
-    values = match_channels(array.astype(np.float32), channels, axis=0)
-    return values if array.dtype.kind == "f" else np.rint(values).astype(array.dtype)

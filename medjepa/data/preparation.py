@@ -1,5 +1,6 @@
 """`prepare`: decode every image of a folder once, into a store."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,11 @@ from typing import Literal
 from medjepa.data.files import make_private_folder
 from medjepa.data.ingest import IngestSettings
 from medjepa.data.lock import locked
-from medjepa.data.prepare_job import PrepareJob, Progress
-from medjepa.data.prepare_report import PrepareReport
+from medjepa.data.prepare_job import PrepareJob
+from medjepa.data.prepare_report import PrepareReport, Progress
 from medjepa.data.private_map import PRIVATE
 from medjepa.data.resize import FITS, Fit
-from medjepa.data.store import is_store
+from medjepa.data.store_index import is_store
 from medjepa.data.store_writer import StoreWriter
 from medjepa.errors import ConfigError, DataError
 from medjepa.types import MODALITIES
@@ -29,9 +30,12 @@ def prepare(
     sources: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    size: int | tuple[int, int],
+    size: int | tuple[int, int] = 224,
     channels: Literal["auto", 1, 3] = "auto",
     fit: Fit = "stretch",
+    dimensions: Literal[2, 3] = 2,
+    spacing: Sequence[float] | None = None,
+    frames_per_clip: int = 8,
     modality: str | Sequence[str | None] | None = None,
     table: str | Path | None = None,
     image_column: str | None = None,
@@ -49,12 +53,18 @@ def prepare(
     store. `size` is (H, W) or one number for both; `channels` "auto" keeps grey as 1 and colour as
     3; `pattern` ("*.jpg") chooses files by name; `num_workers=0` decodes in this process.
 
+    With `dimensions=2` a volume gives its slices and a clip at most `frames_per_clip` frames; with
+    3 each volume, clip and DICOM series is one item at its own resolution, or at `spacing` (z, y, x
+    in mm), and what is no volume is skipped.
+
     Raises:
         ConfigError: a setting makes no sense.
         DataError: no image could be read, the disk is too full, or `out` holds something else.
     """
     roots = [Path(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
-    settings = IngestSettings(_pair(size), channels, fit)
+    settings = IngestSettings(
+        _pair(size), channels, fit, dimensions, _triple(spacing), frames_per_clip
+    )
     kinds = _check(roots, settings, modality)
     out = Path(out)
     _check_out(out)
@@ -68,13 +78,22 @@ def prepare(
             group_column=group_column,
             pattern=pattern,
         )
-        num_workers = _default_workers(len(job.todo)) if num_workers is None else num_workers
+        num_workers = _default_workers(len(job.units)) if num_workers is None else num_workers
+        job.look(num_workers, timeout_s, progress or _silent, gate=False, selection=None)
         job.run(num_workers, timeout_s, progress or _silent)
         return job.finish()
 
 
 def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def _triple(spacing: Sequence[float] | None) -> tuple[float, float, float] | None:
+    if spacing is None:
+        return None
+    if len(spacing) != 3 or not all(0 < step < math.inf for step in spacing):
+        raise ConfigError(f"data.spacing: [z, y, x] in mm, each above 0, got {list(spacing)}")
+    return float(spacing[0]), float(spacing[1]), float(spacing[2])
 
 
 def _check(
@@ -87,6 +106,10 @@ def _check(
         raise DataError(f"{missing[0]}: no such folder")
     if min(settings.size) < 1:
         raise ConfigError(f"data.size: at least 1 pixel, got {settings.size}")
+    if settings.dimensions not in (2, 3):
+        raise ConfigError(f"data.dimensions: 2 or 3, got {settings.dimensions!r}")
+    if settings.frames_per_clip < 0:
+        raise ConfigError(f"data.frames_per_clip: 0 or more, got {settings.frames_per_clip}")
     if settings.channels not in ("auto", 1, 3):
         raise ConfigError(f"data.channels: auto, 1 or 3, got {settings.channels!r}")
     if settings.fit not in FITS:

@@ -1,15 +1,20 @@
 """One run of `prepare`: survey the sources, take in the files in order, publish."""
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing
+import time
+from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medjepa.data.files import Found, check_free_space, scan
-from medjepa.data.ingest import Ingested, IngestSettings, StoredImage, ingest
-from medjepa.data.prepare_report import PrepareReport
+from medjepa.data.header_pass import HeaderPass, Unit, run_tasks, with_series
+from medjepa.data.ingest import Ingested, IngestSettings, ingest
+from medjepa.data.planes import StoredImage
+from medjepa.data.prepare_report import PrepareReport, Progress
 from medjepa.data.private_map import (
     FileRecord,
     PrivateMap,
@@ -18,19 +23,20 @@ from medjepa.data.private_map import (
     write_private,
 )
 from medjepa.data.source_tables import SourceTable, groups_of_files, named_files, tables_beside
-from medjepa.data.store import is_store
+from medjepa.data.store_index import is_store
 from medjepa.data.store_writer import StoreWriter
 from medjepa.data.tables import is_table
-from medjepa.data.worker_process import Limits
-from medjepa.data.workers import map_in_processes
+from medjepa.data.volume_items import StoredVolume
 from medjepa.errors import DataError
 
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-"""`with progress(description, total) as advance: advance(1)`"""
+if TYPE_CHECKING:
+    from medjepa.data.selection import Selection
+
+Place = tuple[int, str]
 
 
 class PrepareJob:
-    """The state of one run; call `survey`, `run` and `finish` in turn."""
+    """The state of one run; call `survey`, `look`, `run` and `finish` in turn."""
 
     def __init__(
         self,
@@ -55,10 +61,11 @@ class PrepareJob:
         self.records = {(r.source, r.path): r for r in before.files}
         self.header_patients = {r.key: r.header_patient for r in before.files}
         self.found: list[Found] = []
-        self.todo: list[Found] = []
+        self.units: list[Unit] = []
+        self.left_out: dict[Place, str] = {}
         self.pattern: str | None = None
         self.tables: list[SourceTable] = []
-        self.table_groups: dict[tuple[int, str], str] = {}
+        self.table_groups: dict[Place, str] = {}
         self.key = group_key(out)
 
     def survey(
@@ -93,44 +100,75 @@ class PrepareJob:
         self.report.group_columns = [
             (t.table.path.name, t.group_column) for t in self.tables if t.group_column
         ]
-        self.todo = [f for f in self.found if not self._is_left_out(f) and not self._is_known(f)]
-        height, width = self.settings.size
-        depth = 1 if self.settings.channels == 1 else 3
-        check_free_space(self.out, len(self.todo) * height * width * depth)
+        for entry in self.found:
+            reason = _left_out_because(entry, self.pattern)
+            if reason:
+                self.left_out[_place(entry)] = reason
+        self.units = [Unit((e,)) for e in self.found if _place(e) not in self.left_out]
+
+    def look(
+        self,
+        num_workers: int,
+        timeout_s: float,
+        progress: Progress,
+        *,
+        gate: bool,
+        selection: "Selection | None",
+    ) -> None:
+        """Read the headers: refuse files that name a patient, leave out, find the series.
+
+        Raises:
+            DataError: a header identifies a patient, and `gate` is set.
+        """
+        is_3d = self.settings.dimensions == 3
+        if not (gate or selection or is_3d):
+            return
+        units = self.units if is_3d else [u for u in self.units if not self._is_known(u)]
+        paths = [self._path(unit.files[0]) for unit in units]
+        headers = HeaderPass(num_workers, timeout_s, progress)
+        seen = headers.look(paths, gate=gate, selection=selection)
+        dicom = {}
+        for path, unit, looked in zip(paths, units, seen, strict=True):
+            if looked.left_out:
+                self.left_out[_place(unit.files[0])] = looked.left_out
+            elif looked.is_dicom:
+                dicom[path] = unit.files[0]
+        self.units = [u for u in self.units if _place(u.files[0]) not in self.left_out]
+        if is_3d:
+            self.units = with_series(self.units, headers.series(dicom))
 
     def run(self, num_workers: int, timeout_s: float, progress: Progress) -> None:
         """Take in every file, in the order in which they were found."""
-        paths = [str(self._path(entry)) for entry in self.todo]
-        arguments = (self.settings, frozenset(self.writer.keys))
-        results: Generator[Ingested, None, None] = (
-            map_in_processes(
-                ingest,
-                paths,
-                arguments,
-                on_death=lambda reason: Ingested("failed", reason=reason),
-                num_workers=num_workers,
-                limits=Limits(timeout_s=timeout_s),
-                results=(Ingested, StoredImage),
-            )
-            if num_workers and paths
-            else (ingest(path, *arguments) for path in paths)
+        begin = time.perf_counter()
+        todo = [u for u in self.units if not u.problem and not self._is_known(u)]
+        self._check_space(todo)
+        results = run_tasks(
+            ingest,
+            [tuple(self._path(entry) for entry in unit.files) for unit in todo],
+            (self.settings, frozenset(self.writer.keys)),
+            on_death=lambda reason: Ingested("failed", reason=reason),
+            num_workers=num_workers,
+            timeout_s=timeout_s,
+            results=(Ingested, StoredImage, StoredVolume),
         )
-        waiting = {(entry.source, entry.relative) for entry in self.todo}
+        for reason in self.left_out.values():
+            self.report.skip(reason)
+        waiting = set(map(id, todo))
         owners: set[str] = set()
         # Closed whatever happens: the decoding processes must not outlive an error here.
-        with closing(results), progress("decoding images", len(self.todo)) as advance:
-            for entry in self.found:
-                place = (entry.source, entry.relative)
-                if place in waiting:
-                    result = next(results)
+        with closing(results), progress("decoding images", len(todo)) as advance:
+            for unit in self.units:
+                if id(unit) in waiting:
+                    self._take(unit, next(results), owners)
                     advance(1)
-                    self._take(entry, result, owners)
-                elif self._is_left_out(entry):
-                    self.report.skip(_left_out_because(entry, self.pattern))
+                    self.report.num_decoded += len(unit.files)
+                elif unit.problem:
+                    self._take(unit, Ingested("failed", reason=unit.problem), owners)
                 else:
-                    self._count_good(self.records[place].key, owners, known=True)
+                    self._count_good(unit, self._record(unit).key, owners, known=True)
                 if self.writer.is_due:
                     self._publish()
+        self.report.seconds = time.perf_counter() - begin
 
     def finish(self) -> PrepareReport:
         """Drop what is gone, write everything, and check the sum."""
@@ -158,39 +196,51 @@ class PrepareJob:
             )
         return report
 
-    def _take(self, entry: Found, result: Ingested, owners: set[str]) -> None:
+    def _check_space(self, todo: list[Unit]) -> None:
+        height, width = self.settings.size
+        depth = 1 if self.settings.channels == 1 else 3
+        num_bytes = len(todo) * height * width * depth
+        if self.settings.dimensions == 3:
+            num_bytes = sum(max(f.size, 0) for unit in todo for f in unit.files)
+        check_free_space(self.out, num_bytes)
+
+    def _take(self, unit: Unit, result: Ingested, owners: set[str]) -> None:
         if result.status == "skipped":
-            self.report.skip(result.reason)
+            for _ in unit.files:
+                self.report.skip(result.reason)
             return
+        names = [entry.relative for entry in unit.files]
         if result.status == "failed":
-            self.report.failed += 1
-            self.report.failures.append((entry.relative, result.reason))
+            self.report.failed += len(names)
+            self.report.failures += [(name, result.reason) for name in names]
             return
-        place = (entry.source, entry.relative)
         # The same content has the same header, whichever copy was decoded.
         header_patient = self.header_patients.setdefault(result.key, result.group)
         if result.status == "good" and result.key not in self.writer.keys:
-            asked = self.modality[entry.source]
-            self.writer.add(result, source=entry.source, modality=asked or result.modality)
+            source = unit.files[0].source
+            asked = self.modality[source]
+            self.writer.add(result, source=source, modality=asked or result.modality)
             self.report.num_constant_slices += result.num_constant
-        self.report.doubts += [(entry.relative, text) for text in result.warnings]
-        self.records[place] = FileRecord(
-            source=entry.source,
-            path=entry.relative,
-            size=entry.size,
-            mtime_ns=entry.mtime_ns,
-            key=result.key,
-            header_patient=header_patient,
-        )
-        self._count_good(result.key, owners, known=result.status == "known")
+        self.report.doubts += [(names[0], text) for text in result.warnings]
+        for entry in unit.files:
+            self.records[_place(entry)] = FileRecord(
+                source=entry.source,
+                path=entry.relative,
+                size=entry.size,
+                mtime_ns=entry.mtime_ns,
+                key=result.key,
+                header_patient=header_patient,
+            )
+        self._count_good(unit, result.key, owners, known=result.status == "known")
 
-    def _count_good(self, key: str, owners: set[str], *, known: bool) -> None:
+    def _count_good(self, unit: Unit, key: str, owners: set[str], *, known: bool) -> None:
         if key in owners:
-            self.report.skip("identical to another file; its image is kept once")
+            for _ in unit.files:
+                self.report.skip("identical to another file; its image is kept once")
             return
         owners.add(key)
-        self.report.good += 1
-        self.report.num_known += known
+        self.report.good += len(unit.files)
+        self.report.num_known += known * len(unit.files)
 
     def _publish(self) -> None:
         """Shards, then the private map, then the index that names both."""
@@ -220,19 +270,38 @@ class PrepareJob:
             kept.append((entry.source, str(entry.table.path), copy))
         self.map.tables = kept
 
-    def _path(self, entry: Found) -> Path:
+    def _path(self, entry: Found) -> str:
         root = Path(self.map.sources[entry.source])
-        return root / entry.relative if root.is_dir() else root
+        return str(root / entry.relative if root.is_dir() else root)
 
-    def _is_known(self, entry: Found) -> bool:
-        record = self.records.get((entry.source, entry.relative))
-        return record is not None and (
-            (record.size, record.mtime_ns) == (entry.size, entry.mtime_ns)
-            and record.key in self.writer.keys
-        )
+    def _record(self, unit: Unit) -> FileRecord:
+        return self.records[_place(unit.files[0])]
 
-    def _is_left_out(self, entry: Found) -> bool:
-        return bool(_left_out_because(entry, self.pattern))
+    def _is_known(self, unit: Unit) -> bool:
+        """True if the files of a unit, and no others of its folder, gave an item before."""
+        records = [self.records.get(_place(entry)) for entry in unit.files]
+        if not all(
+            record is not None and (record.size, record.mtime_ns) == (entry.size, entry.mtime_ns)
+            for entry, record in zip(unit.files, records, strict=True)
+        ):
+            return False
+        first = self._record(unit)
+        if first.key not in self.writer.keys or any(r.key != first.key for r in records if r):
+            return False
+        return self.settings.dimensions == 2 or self._members[_folder_key(first)] == len(records)
+
+    @cached_property
+    def _members(self) -> Counter[tuple[int, str, str]]:
+        """How many files of a folder gave an item, before this run."""
+        return Counter(map(_folder_key, self.map.files))
+
+
+def _place(entry: Found) -> Place:
+    return entry.source, entry.relative
+
+
+def _folder_key(record: FileRecord) -> tuple[int, str, str]:
+    return record.source, record.path.rpartition("/")[0], record.key
 
 
 def _left_out_because(entry: Found, pattern: str | None) -> str:

@@ -5,8 +5,6 @@ shard-00000.safetensors  "images": (rows, C, H, W) in uint8, uint16, int16 or fl
 private/                 the key of the hashes and the map back to files and patients (0700)
 """
 
-import json
-import mmap
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from medjepa.data.intensity import STORED_DTYPES, gain_and_bias, match_channels
+from medjepa.data.intensity import gain_and_bias, match_channels
 from medjepa.data.private_map import PrivateMap
 from medjepa.data.resize import Fit
+from medjepa.data.shard_files import map_tensors
+from medjepa.data.store_index import Shard, is_store, read_index
 from medjepa.errors import DataError
 from medjepa.types import MODALITIES
 
-FORMAT = "medjepa-store"
-VERSION = 2
-INDEX_NAME = "index.json"
 TENSOR_NAME = "images"
-_SAFETENSORS_DTYPES = {"U8": "uint8", "U16": "uint16", "I16": "int16", "F32": "float32"}
+
+
+__all__ = ["Item", "Shard", "Store", "is_store", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +61,6 @@ class Item:
     window: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A safetensors file of the store, and what it holds."""
-
-    name: str
-    rows: int
-    channels: int
-    dtype: str
-
-
-def is_store(path: Path) -> bool:
-    """True for a folder with a store's index."""
-    return (path / INDEX_NAME).is_file()
-
-
 def open_store(path: str | Path) -> "Store":
     """Open a prepared store.
 
@@ -91,9 +75,13 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        index = _read_index(path)
-        self.size: tuple[int, int] = (int(index["size"][0]), int(index["size"][1]))
-        self.fit: Fit = index["fit"]
+        index = read_index(path)
+        self.settings: dict[str, Any] = index["settings"]
+        if self.settings["dimensions"] != 2:
+            raise DataError(f"{path}: a store of volumes; open it with open_volumes")
+        height, width = self.settings["size"]
+        self.size: tuple[int, int] = (int(height), int(width))
+        self.fit: Fit = self.settings["fit"]
         self.shards = tuple(Shard(**shard) for shard in index["shards"])
         self._columns: dict[str, list[Any]] = index["items"]
         self.shard = np.asarray(self._columns["shard"], dtype=np.int32)
@@ -110,7 +98,6 @@ class Store:
             is_8_bit[self.shard] & (self._gain == np.float32(1 / 255)) & (self._bias == 0)
         )
         self._maps: dict[int, np.ndarray] = {}
-        self._check()
 
     def __len__(self) -> int:
         return len(self.row)
@@ -189,48 +176,5 @@ class Store:
 
     def _map(self, shard: int) -> np.ndarray:
         if shard not in self._maps:
-            self._maps[shard] = _map_shard(self.path / self.shards[shard].name)
+            self._maps[shard] = map_tensors(self.path / self.shards[shard].name)[TENSOR_NAME]
         return self._maps[shard]
-
-    def _check(self) -> None:
-        lengths = {name: len(column) for name, column in self._columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"{self.path}: the index is damaged, its columns differ: {lengths}")
-        missing = [s.name for s in self.shards if not (self.path / s.name).is_file()]
-        if missing:
-            raise DataError(
-                f"{self.path}: {len(missing)} shards are missing ({missing[0]}, ...); "
-                "copy the whole folder, or prepare it again"
-            )
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    try:
-        index: dict[str, Any] = json.loads((path / INDEX_NAME).read_bytes())
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: not a prepared store (no {INDEX_NAME}); "
-            f"make one with: medjepa prepare data=FOLDER out={path}"
-        ) from None
-    except ValueError as error:
-        raise DataError(f"{path}: {INDEX_NAME} is damaged: {error}; prepare it again") from error
-    if index.get("format") != FORMAT or index.get("version") != VERSION:
-        raise DataError(
-            f"{path}: made by another version "
-            f"({index.get('format')} {index.get('version')}); prepare it again"
-        )
-    return index
-
-
-def _map_shard(path: Path) -> np.ndarray:
-    """Map a shard's one tensor; layout: 8 bytes length, JSON header, data (safetensors format)."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(length))[TENSOR_NAME]
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    dtype = np.dtype(_SAFETENSORS_DTYPES[entry["dtype"]])
-    assert dtype.name in STORED_DTYPES
-    begin, end = entry["data_offsets"]
-    count = (end - begin) // dtype.itemsize
-    flat = np.frombuffer(mapped, dtype=dtype, count=count, offset=8 + length + begin)
-    return flat.reshape(entry["shape"])

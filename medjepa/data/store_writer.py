@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from medjepa.data.files import check_free_space, write_atomic
 from medjepa.data.ingest import Ingested, IngestSettings
-from medjepa.data.store import FORMAT, INDEX_NAME, TENSOR_NAME, VERSION, Item, Shard, is_store
-from medjepa.data.store import open_store as _open
+from medjepa.data.planes import StoredImage
+from medjepa.data.shard_files import write_tensors
+from medjepa.data.store import TENSOR_NAME, Item
+from medjepa.data.store_index import FORMAT, INDEX_NAME, VERSION, Shard, is_store, read_index
+from medjepa.data.volume_items import StoredVolume
+from medjepa.data.volume_store import VolumeItem
 from medjepa.errors import DataError
-
-_COLUMNS = tuple(Item.__dataclass_fields__)
 
 
 class StoreWriter:
@@ -33,7 +34,9 @@ class StoreWriter:
         self._settings = settings
         self._shard_bytes, self._flush_seconds = shard_bytes, flush_seconds
         self._shards: list[Shard] = []
-        self._items: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        item = Item if settings.dimensions == 2 else VolumeItem
+        self._names = tuple(item.__dataclass_fields__)
+        self._items: dict[str, list[Any]] = {name: [] for name in self._names}
         self._waiting: list[tuple[np.ndarray, dict[str, Any]]] = []
         self._waiting_bytes = 0
         self._last_flush = time.monotonic()
@@ -50,9 +53,8 @@ class StoreWriter:
     @property
     def volumes(self) -> set[str]:
         """Contents that gave several images."""
-        return {
-            key for key, part in zip(self._items["key"], self._items["part"], strict=True) if part
-        }
+        parts = self._items.get("part", [])
+        return {key for key, part in zip(self._items["key"], parts, strict=False) if part}
 
     @property
     def is_due(self) -> bool:
@@ -71,16 +73,14 @@ class StoreWriter:
         for image in result.images:
             meta = {
                 "key": result.key,
-                "part": image.part,
-                "height": image.height,
-                "width": image.width,
-                "spacing": list(image.spacing),
                 "group": "",  # given by the whole table when the index is written
                 "source": source,
                 "modality": modality,
                 "scale": image.scale,
                 "offset": image.offset,
                 "window": list(image.window),
+                "spacing": list(image.spacing),
+                **(_plane(image) if isinstance(image, StoredImage) else _volume(image)),
             }
             self._waiting.append((image.pixels, meta))
             self._waiting_bytes += image.pixels.nbytes
@@ -98,7 +98,7 @@ class StoreWriter:
             rows = by_kind.setdefault(kind, [])
             meta |= {"shard": numbers[kind], "row": len(rows)}
             rows.append(pixels)
-            for name in _COLUMNS:
+            for name in self._names:
                 self._items[name].append(meta[name])
         for (dtype, channels), rows in by_kind.items():
             shard = Shard(
@@ -107,10 +107,11 @@ class StoreWriter:
                 channels=channels,
                 dtype=dtype,
             )
-            # Stacking keeps the axes' order in memory (colour is decoded channels last), and
-            # safetensors writes memory as it lies.
-            images = np.ascontiguousarray(np.stack(rows))
-            write_atomic(self.out / shard.name, save({TENSOR_NAME: images}))
+            if self._settings.dimensions == 2:
+                tensors = {TENSOR_NAME: np.stack(rows)}
+            else:
+                tensors = {str(row): pixels for row, pixels in enumerate(rows)}
+            write_tensors(self.out / shard.name, tensors)
             self._shards.append(shard)
         self._waiting, self._waiting_bytes = [], 0
         self._last_flush = time.monotonic()
@@ -129,26 +130,24 @@ class StoreWriter:
         index = {
             "format": FORMAT,
             "version": VERSION,
-            "size": list(self._settings.size),
-            "channels": self._settings.channels,
-            "fit": self._settings.fit,
+            "settings": self._settings.to_dict(),
             "shards": [asdict(shard) for shard in self._shards],
             "items": self._items,
         }
         write_atomic(self.out / INDEX_NAME, json.dumps(index, separators=(",", ":")).encode())
 
     def _continue(self) -> None:
-        index = json.loads((self.out / INDEX_NAME).read_bytes())
-        store = _open(self.out)
-        asked = self._settings
-        there = (store.size, index["channels"], store.fit)
-        if there != (asked.size, asked.channels, asked.fit):
+        index = read_index(self.out)
+        there, asked = index["settings"], self._settings.to_dict()
+        if there != asked:
+            differing = sorted(n for n in {*there, *asked} if there.get(n) != asked.get(n))
             raise DataError(
-                f"{self.out}: the store there has size, channels, fit = {there}, asked for "
-                f"{(asked.size, asked.channels, asked.fit)}; use another out= or the same settings"
+                f"{self.out}: the store there has "
+                + ", ".join(f"{n} = {there.get(n)}, not {asked.get(n)}" for n in differing)
+                + "; use another out= or the same settings"
             )
-        self._shards = list(store.shards)
-        self._items = {name: list(index["items"][name]) for name in _COLUMNS}
+        self._shards = [Shard(**shard) for shard in index["shards"]]
+        self._items = {name: list(index["items"][name]) for name in self._names}
 
     def _remove_unknown_shards(self) -> None:
         """A run that was killed between a shard and its index leaves a shard that nobody names."""
@@ -156,3 +155,17 @@ class StoreWriter:
         for path in [*self.out.glob("shard-*.safetensors"), *self.out.glob(".*.tmp")]:
             if path.name not in named:
                 path.unlink()
+
+
+def _plane(image: StoredImage) -> dict[str, Any]:
+    return {"part": image.part, "height": image.height, "width": image.width}
+
+
+def _volume(image: StoredVolume) -> dict[str, Any]:
+    directions = image.directions
+    return {
+        "axes": image.axes,
+        "shape": list(image.pixels.shape),
+        "directions": None if directions is None else [list(d) for d in directions],
+        "position": None if image.position is None else list(image.position),
+    }
