@@ -28,6 +28,7 @@ VERBS = {
     "prepare": Verb("medjepa.cli.prepare:run", "decode a folder of images once into a store"),
     "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
+    "anonymize": Verb("medjepa.cli.anonymize:run", "DICOM without patients, or not at all"),
     "doctor": Verb("medjepa.cli.doctor:run", "what this machine has: device, memory, decoders"),
 }
 

@@ -1,0 +1,164 @@
+"""The Basic Profile with its options: everything stays but what the standard's table takes away."""
+
+import re
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from medjepa.data.decode.dicom_library import errors, pydicom
+from medjepa.data.deid.identity import Identity, Quarantined
+from medjepa.data.deid.options import Options
+from medjepa.data.deid.pseudonyms import Pseudonyms
+from medjepa.data.deid.strict import PIXELS
+from medjepa.data.deid.table import action_of
+
+if TYPE_CHECKING:
+    from pydicom import DataElement, Dataset
+else:  # pydicom is imported guarded, on first use
+    DataElement = Dataset = object
+
+_MAX_DEPTH = 24
+_STRUCTURED = ("CODE", "NUM", "CONTAINER", "SCOORD", "SCOORD3D", "TCOORD", "IMAGE", "COMPOSITE",
+               "UIDREF")  # fmt: skip
+_DUMMIES = {
+    "AE": "NONE", "AS": "000D", "CS": "NONE", "DA": "19000101", "DT": "19000101", "TM": "000000",
+    "DS": "0", "IS": "0", "LO": "REMOVED", "LT": "REMOVED", "SH": "REMOVED", "ST": "REMOVED",
+    "UC": "REMOVED", "UT": "REMOVED", "UR": "", "PN": "REMOVED", "FL": 0.0, "FD": 0.0, "SL": 0,
+    "SS": 0, "UL": 0, "US": 0, "SV": 0, "UV": 0, "OB": b"\0\0", "OW": b"\0\0", "UN": b"\0\0",
+}  # fmt: skip
+
+
+class BasicProfile:
+    """Visits every element of every level, and asks the table about each."""
+
+    def __init__(self, pseudonyms: Pseudonyms, identity: Identity, options: Options) -> None:
+        self._pseudonyms, self._identity, self._options = pseudonyms, identity, options
+
+    def clean(self, source: Dataset) -> Dataset:
+        """Return a new data set; pixel data elements are taken over as they are."""
+        target = self._cleaned(source, depth=0)
+        for keyword in PIXELS:
+            if keyword in source:
+                target[keyword] = source[keyword]
+        return target
+
+    def _cleaned(self, source: Dataset, depth: int) -> Dataset:
+        if depth > _MAX_DEPTH:
+            raise Quarantined(f"sequences are nested more than {_MAX_DEPTH} deep")
+        target: Dataset = pydicom().Dataset()
+        for tag in source.keys():  # noqa: SIM118 - iterating gives elements, which may not decode
+            if tag.is_private or tag.element == 0 or not _is_known(tag):
+                continue
+            if tag.group & 0xFF00 in (0x5000, 0x6000):
+                continue  # a bitmap laid over the image is as good a place for a name as a text
+            if depth and pydicom().datadict.keyword_for_tag(tag) in PIXELS:
+                continue  # an icon shows what the image shows
+            try:
+                element = source[tag]
+            except errors():
+                continue  # what cannot be decoded cannot be cleaned
+            cleaned = self._element(element, depth)
+            if cleaned is not None:
+                target.add(cleaned)
+        return target
+
+    def _element(self, element: DataElement, depth: int) -> DataElement | None:
+        if element.VR not in _types(element.tag):
+            return None
+        action = action_of(element.tag, self._options)
+        if action == "X":
+            return None
+        if element.VR == "SQ":
+            return self._sequence(element, action, depth)
+        if action is None or action == "K":
+            return element
+        value = {"Z": self._empty, "D": self._dummy, "U": self._uids, "C": self._clean}[action](
+            element
+        )
+        return None if value is None else _new(element, value)
+
+    def _sequence(self, element: DataElement, action: str | None, depth: int) -> DataElement | None:
+        if action in ("Z", "D"):
+            return _new(element, [])
+        items = list(element.value)
+        if element.keyword in ("TextObjectSequence", "CompoundGraphicSequence"):
+            return None
+        if action == "C" and element.keyword == "GraphicAnnotationSequence":
+            pass  # drawn objects stay, the texts among them go by the line above
+        elif action == "C" and self._options.clean_structured:
+            items = [item for item in items if item.get("ValueType", "CODE") in _STRUCTURED]
+        elif action == "C":
+            return None
+        return _new(element, [self._cleaned(item, depth + 1) for item in items])
+
+    def _empty(self, element: DataElement) -> object:
+        return self._identifier(element) or ""
+
+    def _dummy(self, element: DataElement) -> object:
+        if element.VR in ("DA", "TM", "DT"):
+            return self._clean(element) or _DUMMIES[element.VR]
+        return self._identifier(element) or _DUMMIES.get(element.VR)
+
+    def _identifier(self, element: DataElement) -> str:
+        """Names and numbers of the patient, wherever they stand, by the same pseudonym."""
+        text = str(element.value or "").strip()
+        if not text:
+            return ""
+        if element.keyword == "PatientID":
+            return self._pseudonyms.patient(f"\0{text}")
+        if element.keyword == "AccessionNumber":
+            return self._pseudonyms.accession(self._identity.key, text)
+        return ""
+
+    def _uids(self, element: DataElement) -> object:
+        return [self._pseudonyms.uid(str(v)) for v in _values(element)] or ""
+
+    def _clean(self, element: DataElement) -> object:
+        clock = self._identity.clock
+        move = {"DA": clock.date, "TM": clock.time, "DT": clock.datetime}.get(element.VR)
+        if move is not None:
+            moved = [move(str(value)) for value in _values(element)]
+            return moved if all(moved) else ""
+        if element.VR in ("LO", "LT", "SH", "ST", "UC", "UT"):
+            return [known_words(str(value)) for value in _values(element)]
+        return None
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Words of anatomy and technique that a cleaned description may keep."""
+    text = resources.files("medjepa.data.deid").joinpath("words.txt").read_text("utf-8")
+    return frozenset(
+        word for line in text.splitlines() if not line.startswith("#") for word in line.split()
+    )
+
+
+def known_words(text: str) -> str:
+    """The words of a description that are in the vocabulary, in order; numbers go."""
+    return " ".join(w for w in re.findall(r"[A-Za-z]+[0-9]?", text) if w.upper() in vocabulary())
+
+
+def _values(element: DataElement) -> list[Any]:
+    value = element.value
+    if value is None or (isinstance(value, str | bytes) and not value):
+        return []
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        return [value]
+    return list(value)
+
+
+def _new(element: DataElement, value: object) -> DataElement:
+    if isinstance(value, list) and element.VR != "SQ":
+        value = value if len(value) > 1 else value[0] if value else ""
+    new: DataElement = pydicom().DataElement(element.tag, element.VR, value)
+    return new
+
+
+def _is_known(tag: int) -> bool:
+    return bool(pydicom().datadict.dictionary_has_tag(tag)) or bool(
+        pydicom().datadict.repeater_has_tag(tag)
+    )
+
+
+def _types(tag: int) -> list[str]:
+    return str(pydicom().datadict.dictionary_VR(tag)).split(" or ")

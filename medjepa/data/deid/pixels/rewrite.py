@@ -1,0 +1,32 @@
+"""Changed pixels go back without compression: a second lossy coding would change the rest."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medjepa.data.decode.dicom_library import pydicom
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+else:  # pydicom is imported guarded, on first use
+    Dataset = object
+
+_EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def store_uncompressed(target: Dataset, pixels: np.ndarray) -> None:
+    """Write raw pixels (frames, Y, X, samples) as explicit little endian, colour by pixel."""
+    if int(target.SamplesPerPixel) > 1:
+        target.PlanarConfiguration = 0
+        if str(target.PhotometricInterpretation) in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+            target.PhotometricInterpretation = "YBR_FULL"  # decoding has filled up the colours
+        if str(target.PhotometricInterpretation) in ("YBR_ICT", "YBR_RCT"):
+            target.PhotometricInterpretation = "RGB"  # undone by the decoder
+    content = np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<")).tobytes()
+    element = pydicom().DataElement(
+        "PixelData",
+        "OB" if int(target.BitsAllocated) == 8 else "OW",
+        content + b"\0" * (len(content) % 2),
+    )
+    target["PixelData"] = element
+    target.file_meta.TransferSyntaxUID = _EXPLICIT
