@@ -19,7 +19,7 @@ def clean_native(target: Dataset, steps: list[str]) -> str:
     for keyword, itemsize in _FLOATS.items():
         if keyword in target:
             return _trim(target, keyword, _num_values(target) * itemsize, steps)
-    expected = int(pydicom().pixels.get_expected_length(target))
+    expected = int(pydicom().pixels.utils.get_expected_length(target))
     reason = _trim(target, "PixelData", expected, steps)
     if not reason and int(target.BitsAllocated) > 1:
         _mask(target, expected, steps)
@@ -53,8 +53,9 @@ def _mask(target: Dataset, expected: int, steps: list[str]) -> None:
     order = ">" if target.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.2" else "<"
     if allocated == 8:
         order = "|"
+    itemsize = allocated // 8
     values = np.frombuffer(
-        target.PixelData, dtype=f"{order}u{allocated // 8}", count=expected * 8 // allocated
+        target.PixelData, dtype=f"{order}u{itemsize}", count=expected // itemsize
     )
     mask = values.dtype.type(((1 << stored) - 1) << shift)
     clean = values & mask

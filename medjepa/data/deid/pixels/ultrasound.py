@@ -1,4 +1,4 @@
-"""Ultrasound keeps the regions that its header marks (PS3.3 section C.8.5.5); the rest goes black."""
+"""Ultrasound keeps the regions its header marks (PS3.3 section C.8.5.5); the rest goes black."""
 
 from typing import TYPE_CHECKING
 
