@@ -22,7 +22,8 @@ Exit status 1: some files stayed behind.
                            basic: all but what the standard's table lists
   dates=shift              shift (whole days, one offset per patient), remove, keep
   times=remove             of day: remove, shift, keep
-  retain_patient=false     keep sex, age (90 and above as 90), size and weight
+  retain_patient_characteristics=false
+                           keep sex, age (90 and above as 90), size and weight
   retain_device=false      keep manufacturer and model
   retain_institution=false keep the institution (basic)
   retain_uids=false        keep UIDs

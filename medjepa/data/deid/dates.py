@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date as Day  # the methods below carry the names of the types
+from datetime import datetime as Moment
+from datetime import timedelta
 from typing import Literal
 
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
 _ZONE = re.compile(r"[+-]\d{4}$")
-_EARLIEST = date(1800, 1, 1)
+_EARLIEST = Day(1800, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Clock:
             return ""
         if self.times == "keep":
             return text.strip(" \0")
-        moment = datetime(2000, 1, 1, int(hour), int(minute or 0), min(int(second or 0), 59))
+        moment = Moment(2000, 1, 1, int(hour), int(minute or 0), min(int(second or 0), 59))
         moment += timedelta(microseconds=int((fraction or "0").ljust(6, "0"))) + self.turn
         return f"{moment:%H%M%S.%f}"
 
@@ -58,16 +60,16 @@ class Clock:
             return ""
         return day + (self.time(content[8:]) if len(content) > 8 else "")
 
-    def _moved(self, day: date) -> date:
+    def _moved(self, day: Day) -> Day:
         if self.dates == "keep":
             return day
         # A date before 1800 is a placeholder (00010101, 19000101 is not): nothing to move it to.
         return day - self.days if day - self.days > _EARLIEST else day + self.days
 
 
-def _day(year: str, month: str, day: str) -> date | None:
+def _day(year: str, month: str, day: str) -> Day | None:
     try:
-        found = date(int(year), int(month), int(day))
+        found = Day(int(year), int(month), int(day))
     except ValueError:
         return None
     return found if found >= _EARLIEST else None

@@ -56,8 +56,8 @@ def new_meta(target: Dataset, transfer_syntax: str) -> FileMetaDataset:
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = target.SOPClassUID
     meta.MediaStorageSOPInstanceUID = target.SOPInstanceUID
-    meta.TransferSyntaxUID = transfer_syntax
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.TransferSyntaxUID = pydicom().uid.UID(transfer_syntax)
+    meta.ImplementationClassUID = pydicom().uid.UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = "MEDJEPA"
     return meta
 

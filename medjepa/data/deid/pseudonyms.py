@@ -17,7 +17,7 @@ _MICROSECONDS_OF_A_DAY = 24 * 3600 * 10**6
 
 
 def is_standard(uid: str) -> bool:
-    """Whether the standard lists this UID; a number below its root that it does not is anybody's."""
+    """Whether the standard lists this UID; another number below its root could be anybody's."""
     return uid.startswith(STANDARD_ROOT) and uid in pydicom().uid.UID_dictionary
 
 

@@ -26,8 +26,8 @@ _MEANING = (
     "SOPClassUID", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
     "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "PixelSpacing", "ModalityLUTSequence",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+_MEANING_OF_A_FRAME = ("RescaleSlope", "RescaleIntercept", "PixelSpacing")
 _PALETTE = (
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
@@ -51,7 +51,8 @@ class StrictProfile:
         for keyword in PIXELS:
             if keyword in source:
                 target[keyword] = source[keyword]
-                _check_complete(source, target)
+                palette = source.get("PhotometricInterpretation") == "PALETTE COLOR"
+                _check_complete(source, target, _MEANING + (_PALETTE if palette else ()))
         if self._options.retain_patient_characteristics:
             self._keep_patient(source, target)
         if self._options.retain_device:
@@ -69,6 +70,8 @@ class StrictProfile:
             element = None if rule is None else _decoded(source, tag)
             if rule is not None and element is not None:
                 self._take(rule, element, source, target, depth)
+        if depth:
+            _check_complete(source, target, _MEANING_OF_A_FRAME)
         return target
 
     def _take(
@@ -132,10 +135,9 @@ class StrictProfile:
             target.PatientAge = "090Y" if age[3] == "Y" and int(age[:3]) > 89 else age
 
 
-def _check_complete(source: Dataset, target: Dataset) -> None:
+def _check_complete(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
     """Pixels without what gives them their meaning would be read wrong, and nobody would know."""
-    palette = source.get("PhotometricInterpretation") == "PALETTE COLOR"
-    for keyword in (*_MEANING, *(_PALETTE if palette else ())):
+    for keyword in keywords:
         if keyword in source and source[keyword].value not in (None, "") and keyword not in target:
             raise Quarantined(f"{keyword} is not a plausible value, and pixels need it")
 
