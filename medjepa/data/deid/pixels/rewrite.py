@@ -29,4 +29,4 @@ def store_uncompressed(target: Dataset, pixels: np.ndarray) -> None:
         content + b"\0" * (len(content) % 2),
     )
     target["PixelData"] = element
-    target.file_meta.TransferSyntaxUID = _EXPLICIT
+    target.file_meta.TransferSyntaxUID = pydicom().uid.UID(_EXPLICIT)

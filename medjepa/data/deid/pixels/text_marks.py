@@ -1,8 +1,8 @@
 """Marks like text in an image, found by their shape: no model, no language.
 
-Burned-in text is of one brightness, unlike what is around it, and its letters stand in a row, equally
-high and close together. One or two letters, as a radiograph's side markers, are no row. What is found
-and missed is measured by benchmarks/burned_in_text.py.
+Burned-in text is of one brightness, unlike what is around it, and its letters stand in a row,
+equally high and close together. One or two letters, as a radiograph's side markers, are no row.
+What is found and missed is measured by benchmarks/burned_in_text.py.
 """
 
 from collections.abc import Iterator

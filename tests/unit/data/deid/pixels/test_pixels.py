@@ -1,0 +1,249 @@
+"""What leaves with the pixels: no comment, no unused bit, no row of letters; the image stays."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from medjepa.data.decode.dicom_library import pydicom
+from medjepa.data.deid.options import Options
+from medjepa.data.deid.pixels import clean_pixels
+from medjepa.data.deid.pixels.streams import StreamError, clean_frame
+from medjepa.data.deid.pixels.text_marks import find_rows
+
+CT, SC = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
+US = "1.2.840.10008.5.1.4.1.1.3.1"
+EXPLICIT, BIG, JPEG, J2K = (
+    "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.90",
+)  # fmt: skip
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def made(pixels, sop=CT, syntax=EXPLICIT, stored=12, **more):
+    library = pydicom()
+    data = library.Dataset()
+    data.file_meta = library.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = library.uid.UID(syntax)
+    data.SOPClassUID, data.Modality = sop, {CT: "CT", US: "US"}.get(sop, "OT")
+    shape = pixels.shape
+    colour = pixels.ndim > 2 and shape[-1] == 3
+    data.Rows, data.Columns = shape[-3:-1] if colour else shape[-2:]
+    data.NumberOfFrames = shape[0] if pixels.ndim == 3 + colour else 1
+    data.SamplesPerPixel = 3 if colour else 1
+    data.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
+    if colour:
+        data.PlanarConfiguration = 0
+    bits = pixels.dtype.itemsize * 8
+    data.BitsAllocated, data.BitsStored = bits, min(stored, bits)
+    data.HighBit, data.PixelRepresentation = data.BitsStored - 1, int(pixels.dtype.kind == "i")
+    order = ">" if syntax == BIG else "<"
+    data.PixelData = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    data["PixelData"].VR = "OB" if bits == 8 else "OW"
+    for name, value in more.items():
+        setattr(data, name, value)
+    return data
+
+
+def text(label, size=16):
+    font = ImageFont.load_default(size)
+    canvas = Image.new("L", (int(font.getlength(label)) + 4, 2 * size))
+    ImageDraw.Draw(canvas).text((1, 1), label, 255, font=font)
+    return np.asarray(canvas) > 127
+
+
+def burned(rng, label="MUELLER HANS 1956", value=4095, low=900, high=1100, shape=(96, 256)):
+    picture = rng.integers(low, high, shape).astype(np.uint16)
+    mark = text(label)
+    picture[8 : 8 + mark.shape[0], 8 : 8 + mark.shape[1]][mark] = value
+    return picture
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG])
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_outside_the_image_are_cleared_and_the_image_stays(rng, syntax, signed):
+    image = rng.integers(-2048 if signed else 0, 2048, (20, 30)).astype("i2" if signed else "u2")
+    hidden = image.copy()
+    if signed:
+        hidden = (hidden & 0x0FFF).astype("i2")  # the sign is not carried on
+    hidden = hidden | (rng.integers(0, 2, (20, 30)).astype("u2") << 15).astype(hidden.dtype)
+    data = made(hidden, syntax=syntax)
+    result = clean_pixels(data, data, Options())
+    assert not result.quarantine
+    kind = np.dtype("i2" if signed else "u2").newbyteorder(">" if syntax == BIG else "<")
+    stored = np.frombuffer(data.PixelData, kind).reshape(20, 30)
+    np.testing.assert_array_equal(stored, image)
+    np.testing.assert_array_equal(data.pixel_array, image)
+
+
+def test_bytes_after_the_last_pixel_go_and_missing_ones_hold_the_file_back(rng):
+    data = made(rng.integers(0, 4096, (21, 31)).astype("u2"))
+    whole = data.PixelData
+    data["PixelData"].value = whole + b"PATIENT NAME"
+    assert not clean_pixels(data, data, Options()).quarantine
+    assert data.PixelData == whole
+    data["PixelData"].value = whole[:-2]
+    assert "truncated" in clean_pixels(data, data, Options()).quarantine
+
+
+def test_an_odd_number_of_bytes_is_padded_with_zero(rng):
+    data = made(rng.integers(0, 200, (7, 5)).astype("u1"), stored=8)
+    data["PixelData"].value = data.PixelData + b"N"
+    assert not clean_pixels(data, data, Options()).quarantine
+    assert data.PixelData[-1:] == b"\0"
+
+
+def jpeg(rng):
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 255, (24, 40), dtype=np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    marker=st.sampled_from([0xFE, *range(0xE0, 0xF0)]),
+    token=st.binary(min_size=12, max_size=60).map(lambda b: b"QZ" + b.hex().encode()),
+    where=st.integers(0, 3),
+)
+def test_no_comment_survives_in_a_jpeg_stream(marker, token, where):
+    stream = jpeg(np.random.default_rng(1))
+    segment = b"\xff" + bytes([marker]) + struct.pack(">H", len(token) + 2) + token
+    places = [2, stream.index(b"\xff\xdb"), stream.index(b"\xff\xc4"), stream.index(b"\xff\xda")]
+    planted = stream[: places[where]] + segment + stream[places[where] :] + b"\0TRAILER"
+    clean = clean_frame(planted, JPEG)
+    assert token not in clean
+    assert b"TRAILER" not in clean
+    assert b"JFIF" not in clean
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(io.BytesIO(clean))), np.asarray(Image.open(io.BytesIO(stream)))
+    )
+
+
+def test_jpeg_2000_loses_its_comment_and_nothing_else(rng):
+    from openjpeg.utils import decode, encode_array
+
+    image = rng.integers(0, 4096, (32, 48)).astype("u2")
+    stream = bytes(encode_array(image, bits_stored=12, photometric_interpretation=2))
+    size = stream.index(b"\xff\x51")
+    (length,) = struct.unpack(">H", stream[size + 2 : size + 4])
+    after = size + 2 + length
+    comment = b"\xff\x64" + struct.pack(">HH", 4 + 12, 1) + b"PATIENT NAME"
+    planted = stream[:after] + comment + stream[after:]
+    clean = clean_frame(planted, J2K)
+    assert b"PATIENT" not in clean
+    np.testing.assert_array_equal(decode(clean), image)
+    with pytest.raises(StreamError):
+        clean_frame(stream[:-2] + b"MORE\xff\xd9", J2K)
+
+
+def test_a_compressed_image_decodes_to_the_same_pixels(rng):
+    encaps = pydicom().encaps
+    data = made(rng.integers(0, 255, (24, 40)).astype("u1"), syntax=JPEG, stored=8)
+    stream = jpeg(rng)
+    planted = stream[:2] + b"\xff\xfe\x00\x0ePATIENT NAME" + stream[2:]
+    data["PixelData"].value = encaps.encapsulate([planted])
+    before = np.array(data.pixel_array)
+    result = clean_pixels(data, data, Options())
+    assert not result.quarantine
+    assert result.steps
+    assert b"PATIENT" not in data.PixelData
+    np.testing.assert_array_equal(data.pixel_array, before)
+
+
+def test_a_stream_of_an_unknown_kind_stays_behind():
+    data = made(np.zeros((8, 8), "u1"), syntax=JPEG, stored=8)
+    data["PixelData"].value = pydicom().encaps.encapsulate([b"no stream at all"])
+    assert clean_pixels(data, data, Options()).quarantine
+    data.file_meta.TransferSyntaxUID = pydicom().uid.UID("1.2.840.10008.1.2.4.102")
+    assert "video" in clean_pixels(data, data, Options()).quarantine
+
+
+def region(**corners):
+    item = pydicom().Dataset()
+    for name, value in zip(("MinX0", "MinY0", "MaxX1", "MaxY1"), corners["box"], strict=True):
+        setattr(item, f"RegionLocation{name}", value)
+    return item
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_ultrasound_keeps_its_regions_and_nothing_else(rng, colour):
+    shape = (2, 40, 60, 3) if colour else (2, 40, 60)
+    image = rng.integers(1, 255, shape).astype("u1")
+    data = made(image, sop=US, stored=8)
+    data.SequenceOfUltrasoundRegions = [region(box=(5, 10, 50, 35))]
+    assert not clean_pixels(data, data, Options()).quarantine
+    seen = data.pixel_array
+    np.testing.assert_array_equal(seen[:, 10:36, 5:51], image[:, 10:36, 5:51])
+    outside = np.ones((40, 60), bool)
+    outside[10:36, 5:51] = False
+    assert not seen[:, outside].any()
+
+
+def test_ultrasound_without_a_usable_region_stays_behind(rng):
+    data = made(rng.integers(0, 255, (40, 60)).astype("u1"), sop=US, stored=8)
+    assert "without regions" in clean_pixels(data, data, Options()).quarantine
+    for box in ((0, 0, 59, 39), (5, 10, 70, 35)):
+        data.SequenceOfUltrasoundRegions = [region(box=box)]
+        assert clean_pixels(data, data, Options()).quarantine
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"SOPClassUID": SC}, "secondary capture"),
+        ({"BurnedInAnnotation": "YES"}, "header says"),
+        ({"Modality": "XC"}, "photograph"),
+        ({"ConversionType": "DF"}, "digitised"),
+    ],
+)
+def test_objects_that_often_show_a_name_stay_behind(rng, changes, word):
+    data = made(rng.integers(0, 4096, (40, 60)).astype("u2"), **changes)
+    assert word in clean_pixels(data, data, Options()).quarantine
+
+
+@pytest.mark.parametrize("value", [4095, 0, 1700])
+@pytest.mark.parametrize("flag", [None, "NO"])
+def test_burned_in_text_is_seen_whatever_the_header_says(rng, value, flag):
+    data = made(burned(rng, value=value))
+    if flag:
+        data.BurnedInAnnotation = flag
+    assert "marks like text" in clean_pixels(data, data, Options()).quarantine
+
+
+def test_blanked_text_is_gone_and_the_rest_stays(rng):
+    picture = burned(rng)
+    data = made(picture.copy())
+    result = clean_pixels(data, data, Options(clean_pixels="blank"))
+    assert not result.quarantine
+    assert any("blanked" in step for step in result.steps)
+    assert data.pixel_array.max() < 1100
+    np.testing.assert_array_equal(data.pixel_array[70:], picture[70:])
+
+
+def test_images_without_text_pass(rng):
+    rows, columns = np.mgrid[:128, :128]
+    smooth = (np.sin(rows / 9) + np.cos(columns / 7)) * 500 + 1500
+    for picture in (rng.integers(0, 4096, (128, 128)), smooth, np.full((64, 64), 7)):
+        data = made(picture.astype("u2"))
+        assert not clean_pixels(data, data, Options()).quarantine
+
+
+def test_a_side_marker_is_no_row_of_letters(rng):
+    picture = burned(rng, label="L")
+    assert find_rows(picture) == []
+    assert find_rows(burned(rng, label="R  PA")) == []
+
+
+def test_a_head_is_said_to_have_a_face(rng):
+    data = made(rng.integers(0, 4096, (40, 60)).astype("u2"), BodyPartExamined="HEAD")
+    assert "face" in " ".join(clean_pixels(data, data, Options()).warnings)
+    data.BodyPartExamined = "CHEST"
+    assert not clean_pixels(data, data, Options()).warnings
