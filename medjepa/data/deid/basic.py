@@ -9,7 +9,7 @@ from medjepa.data.decode.dicom_library import errors, pydicom
 from medjepa.data.deid.identity import Identity, Quarantined
 from medjepa.data.deid.options import Options
 from medjepa.data.deid.pseudonyms import Pseudonyms
-from medjepa.data.deid.strict import PIXELS
+from medjepa.data.deid.strict import PIXELS, capped_age
 from medjepa.data.deid.table import action_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,21 @@ _DUMMIES = {
     "UC": "REMOVED", "UT": "REMOVED", "UR": "", "PN": "REMOVED", "FL": 0.0, "FD": 0.0, "SL": 0,
     "SS": 0, "UL": 0, "US": 0, "SV": 0, "UV": 0, "OB": b"\0\0", "OW": b"\0\0", "UN": b"\0\0",
 }  # fmt: skip
+
+_FORMS = {
+    kind: re.compile(form)
+    for kind, form in {
+        "AS": r"\d{3}[DWMY]|",
+        "CS": r"[A-Z0-9_ ]{0,16}",
+        "DA": r"[\d.]{0,10}",
+        "DS": r"[\d eE.+-]*",
+        "DT": r"[\d.+-]{0,26} *",
+        "IS": r"[\d +-]*",
+        "TM": r"[\d:.]{0,16} *",
+        "UI": r"[\d.]{0,64}",
+    }.items()
+}
+_PUBLIC_UIDS = ("CodingSchemeUID", "MappingResourceUID", "ContextUID")
 
 
 class BasicProfile:
@@ -63,13 +78,15 @@ class BasicProfile:
         return target
 
     def _element(self, element: DataElement, depth: int) -> DataElement | None:
-        if element.VR not in _types(element.tag):
+        if element.VR not in _types(element.tag) or not _is_well_formed(element):
             return None
-        action = action_of(element.tag, self._options)
+        action = action_of(element.tag, self._options) or _unlisted(element)
         if action == "X":
             return None
         if element.VR == "SQ":
             return self._sequence(element, action, depth)
+        if action == "K" and element.keyword == "PatientAge":
+            return _new(element, capped_age(str(element.value or "")))
         if action is None or action == "K":
             return element
         value = {"Z": self._empty, "D": self._dummy, "U": self._uids, "C": self._clean}[action](
@@ -158,6 +175,21 @@ def _is_known(tag: int) -> bool:
     return bool(pydicom().datadict.dictionary_has_tag(tag)) or bool(
         pydicom().datadict.repeater_has_tag(tag)
     )
+
+
+def _is_well_formed(element: DataElement) -> bool:
+    """Whether each value is one of its type: a number that is no number could be a name."""
+    form = _FORMS.get(element.VR)
+    return form is None or all(form.fullmatch(str(value)) for value in _values(element))
+
+
+def _unlisted(element: DataElement) -> str | None:
+    """What the table does not name: a person or a moment in it is one all the same."""
+    if element.VR in ("DA", "DT", "TM"):
+        return "C"
+    if element.VR == "UI" and element.keyword not in _PUBLIC_UIDS:
+        return "U"
+    return "X" if element.VR in ("PN", "AE", "UR") else None
 
 
 def _types(tag: int) -> list[str]:

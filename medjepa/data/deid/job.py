@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -244,8 +244,8 @@ class _Job:
         lines = path.read_bytes().splitlines()
         if not lines or lines[0] != head:
             raise ConfigError(
-                f"{self.out}: was made with another secret or other options; files of both would not "
-                "fit together: choose a new folder, or the same arguments"
+                f"{self.out}: was made with another secret or other options; files of both would "
+                "not fit together: choose a new folder, or the same arguments"
             )
         for line in lines[1:]:
             try:
@@ -277,7 +277,7 @@ class _Job:
     def _path(self, entry: Found) -> Path:
         return self.source / entry.relative if self.source.is_dir() else self.source
 
-    def _table(self, name: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    def _table(self, name: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([columns, *rows])
         write_atomic(self.private / name, text.getvalue().encode(), mode=PRIVATE_FILE_MODE)

@@ -27,7 +27,10 @@ _MEANING = (
     "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "PixelSpacing", "ModalityLUTSequence",
 )  # fmt: skip
-_MEANING_OF_A_FRAME = ("RescaleSlope", "RescaleIntercept", "PixelSpacing")
+_MEANING_OF_FRAMES = {
+    "PixelMeasuresSequence": ("PixelSpacing",),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+}
 _PALETTE = (
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
@@ -70,8 +73,6 @@ class StrictProfile:
             element = None if rule is None else _decoded(source, tag)
             if rule is not None and element is not None:
                 self._take(rule, element, source, target, depth)
-        if depth:
-            _check_complete(source, target, _MEANING_OF_A_FRAME)
         return target
 
     def _take(
@@ -93,6 +94,8 @@ class StrictProfile:
             None if rule.kind in _OWN else checked(rule, values, source)
         )
         if kept:
+            if element.VR in _TEXTS:  # a number that the standard keeps as text (StackID)
+                kept = [str(value) for value in kept]
             target.add_new(element.tag, element.VR, kept if len(kept) > 1 else kept[0])
 
     def _items(self, rule: Rule, element: DataElement, depth: int) -> list[Dataset]:
@@ -101,6 +104,8 @@ class StrictProfile:
             # Half a list of codes could say something else than the whole.
             return [code for code in codes if code is not None] if all(codes) else []
         items = [self._cleaned(item, depth + 1) for item in element.value]
+        for before, after in zip(element.value, items, strict=True):
+            _check_complete(before, after, _MEANING_OF_FRAMES.get(element.keyword, ()))
         # Items are counted on (one for each frame): an emptied one keeps its place.
         return items if any(len(item) for item in items) else []
 
@@ -129,10 +134,16 @@ class StrictProfile:
                 kept = element and checked(rule, _values(element), source)
                 if element is not None and kept:
                     target.add_new(element.tag, element.VR, kept[0])
-        age = str(source.get("PatientAge") or "").strip()
-        if len(age) == 4 and age[:3].isdigit() and age[3] in "DWMY":
-            # Above 89 years an age is rare enough to name somebody (HIPAA safe harbour).
-            target.PatientAge = "090Y" if age[3] == "Y" and int(age[:3]) > 89 else age
+        if age := capped_age(str(source.get("PatientAge") or "")):
+            target.PatientAge = age
+
+
+def capped_age(text: str) -> str:
+    """An age as it may be told: above 89 years it is rare enough to name somebody (HIPAA)."""
+    age = text.strip(" \0")
+    if len(age) != 4 or not age[:3].isdigit() or age[3] not in "DWMY":
+        return ""
+    return "090Y" if age[3] == "Y" and int(age[:3]) > 89 else age
 
 
 def _check_complete(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
@@ -142,6 +153,7 @@ def _check_complete(source: Dataset, target: Dataset, keywords: tuple[str, ...])
             raise Quarantined(f"{keyword} is not a plausible value, and pixels need it")
 
 
+_TEXTS = ("CS", "LO", "SH")
 _OWN = ("uid", "date", "time", "datetime")
 
 
