@@ -6,6 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from medjepa.data.decode.dicom_library import errors, pydicom
+from medjepa.data.deid.checks import is_as_many
 from medjepa.data.deid.identity import Identity, Quarantined
 from medjepa.data.deid.options import Options
 from medjepa.data.deid.pseudonyms import Pseudonyms
@@ -40,6 +41,7 @@ _FORMS = {
         "UI": r"[\d.]{0,64}",
     }.items()
 }
+_NUMBERS = ("AT", "FD", "FL", "SL", "SS", "UL", "US", "SV", "UV")
 _PUBLIC_UIDS = ("CodingSchemeUID", "MappingResourceUID", "ContextUID")
 
 
@@ -179,6 +181,8 @@ def _is_known(tag: int) -> bool:
 
 def _is_well_formed(element: DataElement) -> bool:
     """Whether each value is one of its type: a number that is no number could be a name."""
+    if element.VR in _NUMBERS and not is_as_many(element.tag, len(_values(element))):
+        return not _values(element)
     form = _FORMS.get(element.VR)
     return form is None or all(form.fullmatch(str(value)) for value in _values(element))
 

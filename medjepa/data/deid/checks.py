@@ -9,6 +9,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.deid.pseudonyms import is_standard
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ def allowed() -> dict[int, Rule]:
 def checked(rule: Rule, values: list[Any], item: Dataset) -> list[Any] | None:
     """The values as they may leave; None if one of them may not, and the attribute is dropped."""
     return _CHECKS[rule.kind](rule.argument, values, item)
+
+
+def is_as_many(tag: int, num_values: int) -> bool:
+    """Whether an attribute may hold so many values; more of them could spell a text."""
+    low, _, high = str(pydicom().datadict.dictionary_VM(tag)).partition("-")
+    if not high:
+        return num_values == int(low)
+    step = high.removesuffix("n")
+    if not high.endswith("n"):
+        return int(low) <= num_values <= int(high)
+    return num_values >= int(low) and num_values % int(step or 1) == 0
 
 
 def _terms(argument: str, values: list[Any], item: Dataset) -> list[Any] | None:

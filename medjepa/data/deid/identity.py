@@ -62,7 +62,11 @@ def _text(dataset: Dataset, keyword: str) -> str:
     value = dataset[keyword].value
     if value is None:
         return ""
-    if isinstance(value, Sequence) and all(isinstance(part, str) for part in value):
+    if (
+        not isinstance(value, str | bytes)
+        and isinstance(value, Sequence)
+        and all(isinstance(part, str) for part in value)
+    ):
         value = "\\".join(value)  # a number with a backslash in it is read as several
     if not isinstance(value, str):
         raise Quarantined(f"{keyword} is not stored as text: it is unknown whose file this is")

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from medjepa.data.decode.dicom_library import errors, pydicom
-from medjepa.data.deid.checks import Rule, allowed, checked
+from medjepa.data.deid.checks import Rule, allowed, checked, is_as_many
 from medjepa.data.deid.codes import clean_code
 from medjepa.data.deid.identity import Identity, Quarantined
 from medjepa.data.deid.options import Options
@@ -88,7 +88,7 @@ class StrictProfile:
         ):
             return  # without such pixels the table shows nothing, and could hold anything
         values = _values(element)
-        if not values:
+        if not values or not is_as_many(element.tag, len(values)):
             return
         kept = self._moved(rule, values) or (
             None if rule.kind in _OWN else checked(rule, values, source)
