@@ -174,6 +174,13 @@ class DataConfig:
     pattern: str | None = setting(
         None, "only files whose name fits, such as *.jpg; none: all images"
     )
+    kinds: tuple[str, ...] = setting(
+        ("original",), "DICOM images used, of original, derived, secondary, localizer; []: all"
+    )
+    select_modality: tuple[str, ...] = setting((), "only DICOM of these, such as [CR,DX]")
+    view: tuple[str, ...] = setting((), "only radiographs of these views, such as [PA,AP]")
+    body_part: tuple[str, ...] = setting((), "only DICOM of these body parts, such as [CHEST]")
+    series_kind: tuple[str, ...] = setting((), "only DICOM series of these, such as [t1,flair]")
     weights: tuple[float, ...] = setting((), "share of each source in a batch; empty: by size")
     table: str | None = setting(None, "a CSV that names the images and their columns")
     image_column: str | None = setting(
@@ -195,6 +202,9 @@ class DataConfig:
                 f"auto, {', '.join(MODALITIES)}",
                 name,
             )
+        kinds = ("original", "derived", "secondary", "localizer")
+        for name in self.kinds:
+            _require(name in kinds, "data.kinds", f"of {', '.join(kinds)}", name)
         _require(all(w > 0 for w in self.weights), "data.weights", "positive numbers", self.weights)
         if self.weights and len(self.weights) != len(self.sources):
             raise ConfigError(
