@@ -27,6 +27,8 @@ _HOMES = {
     "open_volumes": "volume_store",
     "prepare": "preparation",
     "read": "decode",
+    "read_all_series": "decode.series",
+    "read_series": "decode.series",
     "read_table": "tables",
 }
 __all__ = sorted(_HOMES)

@@ -24,14 +24,19 @@ READABLE = frozenset(_READERS)
 def read(path: str | os.PathLike[str]) -> MedicalImage:
     """Read one image file, whatever its name ends in: PNG, JPEG, TIFF, DICOM, NIfTI or .npy.
 
-    Returns (C, Y, X), or (1, Z, Y, X) for a volume, in stored units. The whole file is checked
-    before memory is taken: a header that asks for more than the limit is refused.
+    Returns (C, *spatial) in stored units, the spatial axes named by `axes`: y, x of an image,
+    z, y, x of a volume, t, y, x of a clip. A folder is read as one DICOM series. The whole file is
+    checked before memory is taken: a header that asks for more than the limit is refused.
 
     Raises:
         InputError: the file is not an image that is read here, is damaged, or does not add up; the
             text begins with the path as it was given.
     """
     name = os.fspath(path)
+    if os.path.isdir(name):  # noqa: PTH112 - the path must stay as it was given
+        from medjepa.data.decode.series import read_series
+
+        return read_series(name)
     kind = sniff(name)
     module = _READERS.get(kind)
     if module is None:

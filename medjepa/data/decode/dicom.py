@@ -1,4 +1,4 @@
-"""DICOM single-frame images in physical units, shown as the file says."""
+"""DICOM images, clips and volumes in physical units, shown as the file says."""
 
 import math
 import warnings
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 
+from medjepa.data.decode.dicom_facts import facts_of
+from medjepa.data.decode.dicom_frames import SCALING, frame_headers, place_frames, place_one
 from medjepa.data.decode.dicom_header import Header, naming, read_header
 from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.decode.limits import check_finite
@@ -26,47 +28,79 @@ _IMPLICIT = "1.2.840.10008.1.2"
 
 
 def decode(path: str, kind: str) -> MedicalImage:
-    """Decode one frame: modality LUT or rescale, VOI, MONOCHROME1, padding (PS3.4 N.2).
+    """Decode all frames: modality LUT or rescale, VOI, MONOCHROME1, padding (PS3.4 N.2).
 
-    The window becomes `display_range` and clips nothing; a VOI LUT of a radiograph, whose grey
-    levels have no unit, is applied. MONOCHROME1 is turned so that more is brighter.
+    One frame is (C, Y, X); several are a clip (C, T, Y, X), a volume sorted along its normal, or
+    volumes through time, as `place_frames` finds. The window becomes `display_range` and clips
+    nothing; a VOI LUT of a radiograph, whose grey levels have no unit, is applied. MONOCHROME1 is
+    turned so that more is brighter.
     """
     header = read_header(path)
     stored, photometric = _stored_values(path, header)
     with naming(path, "the header is damaged"):
-        array, display, history = _shown(path, stored, photometric, header)
+        headers = frame_headers(header)
+        array, display, history = _shown(path, stored, photometric, header, headers)
+        place = place_frames(header, headers) if header.frames > 1 else place_one(headers[0])
+        facts = facts_of(header.dataset)
     check_finite(path, array, kind)
+    if header.frames > 1:
+        if place.order != tuple(range(header.frames)):
+            array = array[:, list(place.order)]
+        array = array.reshape(array.shape[0], *place.shape, *array.shape[2:])
     return MedicalImage(
         array=array,
-        axes="yx",
-        spacing=header.spacing,
+        axes=place.axes,
+        spacing=place.spacing,
         source=path,
         modality=header.modality,
         group=header.patient,
         display_range=display,
         history=tuple(history),
+        directions=place.directions,
+        position=place.position,
+        times=place.times,
+        facts=facts,
     )
 
 
 def _shown(
-    path: str, stored: np.ndarray, photometric: str, header: Header
+    path: str, stored: np.ndarray, photometric: str, header: Header, headers: list[Header]
 ) -> tuple[np.ndarray, tuple[float, float] | None, list[str]]:
-    """(C, Y, X) in physical units, its display range, and what was done."""
+    """(C, Y, X) or (C, frames, Y, X) in physical units, display range, and what was done."""
     history: list[str] = []
     if header.photometric == "PALETTE COLOR":
         array, display = _palette(path, stored, header.dataset, history)
-    elif stored.ndim == 3:
+    elif header.samples > 1:
         if header.photometric != photometric:
             history.append(f"{header.photometric} read as RGB")
-        array = np.moveaxis(stored, 2, 0)
+        array = np.moveaxis(stored, -1, 0)
         display = None if array.dtype == np.uint8 else (0.0, float(2**header.bits_stored - 1))
     else:
-        array, display = _grey(path, stored, header, history)
+        array, display = _grey_frames(path, stored, headers, history)
     return array, display, history
 
 
+def _grey_frames(
+    path: str, stored: np.ndarray, headers: list[Header], history: list[str]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """All frames at once where they are scaled alike, else each by its own functional group."""
+    scalings = {tuple(str(h.dataset.get(name)) for name in SCALING) for h in headers}
+    if len(scalings) == 1:
+        return _grey(path, stored, headers[0], history)
+    frames, ranges = [], []
+    for number, header in enumerate(headers):
+        own: list[str] = []
+        values, display = _grey(path, stored[number], header, own)
+        frames.append(values)
+        ranges.append(display)
+    history.append("each frame rescaled by its own functional group")
+    known = [r for r in ranges if r is not None]
+    shown = (min(r[0] for r in known), max(r[1] for r in known)) if known else None
+    return np.stack(frames, axis=1), shown if len(known) == len(ranges) else None
+
+
 def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
-    """(Y, X) or (Y, X, 3) as stored, YBR converted to RGB; and the photometric it now has."""
+    """(Y, X) or (Y, X, 3) as stored, several frames in front; and its photometric, YBR as RGB."""
     library = pydicom()
     dataset = header.dataset
     file_meta = getattr(dataset, "file_meta", None)
@@ -90,16 +124,20 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
     plugin = _plugin(syntax, header, decoder.available_plugins)
     with naming(path, f"cannot decode the pixel data ({uid.name})"):
         try:
-            array, properties = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+            index = 0 if header.frames == 1 else None
+            array, properties = decoder.as_array(dataset, index=index, decoding_plugin=plugin)
         except RuntimeError:
             if plugin != _FAST_JPEG_LS:
                 raise
             # It wants the marker at the very first byte; others look for it.
-            array, properties = decoder.as_array(dataset, index=0)
-        expected = (header.rows, header.columns)
-        if array.shape[:2] != expected:
+            array, properties = decoder.as_array(dataset, index=index)
+        expected: tuple[int, ...] = (header.rows, header.columns)
+        if header.frames > 1:
+            expected = (header.frames, *expected)
+        found = array.shape[: len(expected)]
+        if found != expected:
             raise InputError(
-                path, f"size mismatch: {array.shape[:2]}, Rows and Columns say {expected}",
+                path, f"size mismatch: {found}, Rows, Columns and frames say {expected}",
                 format="DICOM",
             )  # fmt: skip
     return np.asarray(array), str(properties["photometric_interpretation"])
@@ -125,8 +163,8 @@ def _check_native_length(path: str, header: Header) -> None:
     name = next(n for n in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
                 if n in header.dataset)  # fmt: skip
     length = len(header.dataset[name].value or b"")
-    samples = int(header.dataset.get("SamplesPerPixel", 1))
-    bits = header.rows * header.columns * samples * header.bits_allocated
+    pixels = header.frames * header.rows * header.columns
+    bits = pixels * header.samples * header.bits_allocated
     if header.photometric == "YBR_FULL_422":
         bits = bits // 3 * 2  # two chrominance samples for two pixels
     if length < math.ceil(bits / 8):
@@ -144,7 +182,7 @@ def _palette(
         colours = np.asarray(pydicom().pixels.apply_color_lut(stored, dataset))
     history.append("palette read as RGB")
     wide = colours.dtype != np.uint8
-    return np.moveaxis(colours[..., :3], 2, 0), (0.0, 65535.0) if wide else None
+    return np.moveaxis(colours[..., :3], -1, 0), (0.0, 65535.0) if wide else None
 
 
 def _grey(
@@ -190,8 +228,9 @@ def _rescaled(
             values = np.asarray(pydicom().pixels.apply_modality_lut(stored, dataset))
         history.append("modality LUT applied")
         return values, (float(values.min()), float(values.max()))
+    scaling = "DoseGridScaling" if "DoseGridScaling" in dataset else "RescaleSlope"
     slope, intercept = (
-        _number(path, dataset, "RescaleSlope", 1.0),
+        _number(path, dataset, scaling, 1.0),
         _number(path, dataset, "RescaleIntercept", 0.0),
     )
     if slope == 0:

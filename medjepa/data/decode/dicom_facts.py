@@ -11,158 +11,31 @@ if TYPE_CHECKING:
 else:  # pydicom is imported guarded, on first use
     Dataset = object
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 KINDS = ("original", "derived", "secondary", "localizer")
 OTHER = "other"
-VIEWS = frozenset(
-    [
-        "AP",
-        "PA",
-        "LL",
-        "RL",
-        "RLD",
-        "LLD",
-        "RLO",
-        "LLO",
-        "LATERAL",
-        "CC",
-        "MLO",
-        "ML",
-        "LM",
-        "LMO",
-        "XCCL",
-        "XCCM",
-        "ISO",
-        "FB",
-        "SIO",
-        "CV",
-        "AT",
-        "RM",
-    ]
+VIEWS = _words(
+    """AP PA LL RL RLD LLD RLO LLO LATERAL CC MLO ML LM LMO XCCL XCCM ISO FB SIO CV AT RM"""
 )
-MODALITIES = frozenset(
-    [
-        "CR",
-        "DX",
-        "DR",
-        "MG",
-        "XA",
-        "RF",
-        "RG",
-        "PX",
-        "IO",
-        "CT",
-        "MR",
-        "PT",
-        "NM",
-        "US",
-        "IVUS",
-        "OP",
-        "OPT",
-        "OCT",
-        "OPV",
-        "SM",
-        "GM",
-        "XC",
-        "ES",
-        "DMS",
-        "SC",
-        "OT",
-        "SR",
-        "SEG",
-        "RTDOSE",
-        "RTPLAN",
-        "RTSTRUCT",
-        "RTIMAGE",
-        "PR",
-        "KO",
-        "DOC",
-        "ECG",
-        "EPS",
-        "HD",
-        "AU",
-        "REG",
-        "BI",
-        "BMD",
-        "TG",
-        "VL",
-    ]
+MODALITIES = _words(
+    """CR DX DR MG XA RF RG PX IO CT MR PT NM US IVUS OP OPT OCT OPV SM GM XC ES DMS SC OT
+    SR SEG RTDOSE RTPLAN RTSTRUCT RTIMAGE PR KO DOC ECG EPS HD AU REG BI BMD TG VL"""
 )
-BODY_PARTS = frozenset(
-    [
-        "ABDOMEN",
-        "ABDOMENPELVIS",
-        "ANKLE",
-        "AORTA",
-        "ARM",
-        "BLADDER",
-        "BRAIN",
-        "BREAST",
-        "CAROTID",
-        "CHEST",
-        "CHESTABDOMEN",
-        "CHESTABDPELVIS",
-        "CLAVICLE",
-        "COLON",
-        "CSPINE",
-        "EAR",
-        "ELBOW",
-        "ESOPHAGUS",
-        "EXTREMITY",
-        "EYE",
-        "FACE",
-        "FEMUR",
-        "FINGER",
-        "FOOT",
-        "FOREARM",
-        "HAND",
-        "HEAD",
-        "HEADNECK",
-        "HEART",
-        "HIP",
-        "HUMERUS",
-        "JAW",
-        "KIDNEY",
-        "KNEE",
-        "LEG",
-        "LIVER",
-        "LSPINE",
-        "LUNG",
-        "MEDIASTINUM",
-        "NECK",
-        "NOSE",
-        "ORBIT",
-        "OVARY",
-        "PANCREAS",
-        "PATELLA",
-        "PELVIS",
-        "PROSTATE",
-        "RETINA",
-        "RIB",
-        "SACRUM",
-        "SCALP",
-        "SCAPULA",
-        "SHOULDER",
-        "SINUS",
-        "SKIN",
-        "SKULL",
-        "SPINE",
-        "SPLEEN",
-        "STERNUM",
-        "STOMACH",
-        "TESTIS",
-        "THIGH",
-        "THUMB",
-        "THYROID",
-        "TIBIA",
-        "TMJ",
-        "TOE",
-        "TSPINE",
-        "UTERUS",
-        "WHOLEBODY",
-        "WRIST",
-    ]
+BODY_PARTS = _words(
+    """ABDOMEN ABDOMENPELVIS ANKLE AORTA ARM BLADDER BRAIN BREAST CAROTID CHEST
+    CHESTABDOMEN CHESTABDPELVIS CLAVICLE COLON CSPINE EAR ELBOW ESOPHAGUS EXTREMITY EYE
+    FACE FEMUR FINGER FOOT FOREARM HAND HEAD HEADNECK HEART HIP HUMERUS JAW KIDNEY KNEE
+    LEG LIVER LSPINE LUNG MEDIASTINUM NECK NOSE ORBIT OVARY PANCREAS PATELLA PELVIS
+    PROSTATE RETINA RIB SACRUM SCALP SCAPULA SHOULDER SINUS SKIN SKULL SPINE SPLEEN
+    STERNUM STOMACH TESTIS THIGH THUMB THYROID TIBIA TMJ TOE TSPINE UTERUS WHOLEBODY
+    WRIST"""
 )
 _VIEW_NAMES = {"LAT": "LATERAL", "LL": "LATERAL", "RL": "LATERAL"}
+_CORNERS = ("MinY0", "MinX0", "MaxY1", "MaxX1")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _SCREENS = {"SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "DOSE", "DOSE INFO"}
 _REFORMATS = {

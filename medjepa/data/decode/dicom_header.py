@@ -40,9 +40,12 @@ class Header:
     """The checked part of a header.
 
     Attributes:
+        path: of the file.
         dataset: the whole of it (pydicom).
+        frames: how many.
         rows: height.
         columns: width.
+        samples: per pixel.
         photometric: a known PhotometricInterpretation.
         signed: whether stored values are.
         bits_allocated: per sample.
@@ -52,9 +55,12 @@ class Header:
         patient: PatientID; private.
     """
 
+    path: str
     dataset: Dataset
+    frames: int
     rows: int
     columns: int
+    samples: int
     photometric: str
     signed: bool
     bits_allocated: int
@@ -93,10 +99,10 @@ def naming(path: str, doing: str) -> Iterator[None]:
 
 
 def read_header(path: str) -> Header:
-    """Read and check a single-frame image's header; the pixels stay as bytes in the dataset.
+    """Read and check an image's header; the pixels stay as bytes in the dataset.
 
     Raises:
-        InputError: no image, several frames, or values that cannot be.
+        InputError: no image, or values that cannot be.
     """
     dataset = read_dataset(path)
     with naming(path, "the header is damaged"):
@@ -106,12 +112,12 @@ def read_header(path: str) -> Header:
         return _checked(path, dataset)
 
 
-def read_dataset(path: str) -> Dataset:
-    """Parse the file; a deflated one is inflated with a limit first."""
+def read_dataset(path: str, *, header_only: bool = False) -> Dataset:
+    """Parse the file, or what stands before its pixels; a deflated one is inflated with a limit."""
     library = pydicom()
     with naming(path, "truncated or damaged"):
         _check_deflated(path)
-        dataset: Dataset = library.dcmread(path, force=True)
+        dataset: Dataset = library.dcmread(path, force=True, stop_before_pixels=header_only)
         if not dataset:
             raise InputError(path, "no data elements: truncated after the preamble", format="DICOM")
         return dataset
@@ -150,13 +156,14 @@ def _checked(path: str, dataset: Dataset) -> Header:
     if "PixelData" in dataset and signed not in (0, 1):
         raise refuse("PixelRepresentation is missing: are the values signed?")
     check_budget(path, (frames, rows, columns, samples), max(1, allocated // 8), "DICOM")
-    if frames > 1:
-        raise refuse(f"multi-frame DICOM: {frames} frames are not read yet")
     _check_orientation(path, dataset)
     return Header(
+        path=path,
         dataset=dataset,
+        frames=frames,
         rows=rows,
         columns=columns,
+        samples=samples,
         photometric=photometric,
         signed=bool(signed),
         bits_allocated=allocated,
