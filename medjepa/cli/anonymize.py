@@ -27,6 +27,8 @@ Exit status 1: some files stayed behind.
   retain_device=false      keep manufacturer and model
   retain_institution=false keep the institution (basic)
   retain_uids=false        keep UIDs
+  retain_safe_private=false
+                           keep the private attributes that the standard calls safe (basic)
   clean_descriptors=false  keep the known words of descriptions (basic)
   clean_structured=false   keep codes and numbers of reports (basic)
   clean_graphics=false     keep drawn annotations, without texts (basic)

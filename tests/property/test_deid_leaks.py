@@ -8,7 +8,7 @@ from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.deid.checks import allowed
 from medjepa.data.deid.identity import Quarantined
 
-BASE = {element.tag for element in ct()}
+BASE = {element.tag for element in ct()} | {0x00080005}  # a character set: no file without it
 SEQUENCES = sorted(tag for tag, rule in allowed().items() if rule.kind in ("items", "code"))
 TEXTS = ("AE", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UT",
          "OB", "OW", "UN")  # fmt: skip

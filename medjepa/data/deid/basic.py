@@ -9,6 +9,7 @@ from medjepa.data.decode.dicom_library import errors, pydicom
 from medjepa.data.deid.checks import is_as_many
 from medjepa.data.deid.identity import Identity, Quarantined
 from medjepa.data.deid.options import Options
+from medjepa.data.deid.private_attributes import safe_elements
 from medjepa.data.deid.pseudonyms import Pseudonyms
 from medjepa.data.deid.strict import PIXELS, capped_age
 from medjepa.data.deid.table import action_of
@@ -77,6 +78,11 @@ class BasicProfile:
             cleaned = self._element(element, depth)
             if cleaned is not None:
                 target.add(cleaned)
+        if self._options.retain_safe_private:
+            for element in safe_elements(source):
+                if not element.tag.is_private_creator and not _is_well_formed(element):
+                    continue
+                target.add(element)
         return target
 
     def _element(self, element: DataElement, depth: int) -> DataElement | None:
@@ -181,7 +187,11 @@ def _is_known(tag: int) -> bool:
 
 def _is_well_formed(element: DataElement) -> bool:
     """Whether each value is one of its type: a number that is no number could be a name."""
-    if element.VR in _NUMBERS and not is_as_many(element.tag, len(_values(element))):
+    if (
+        element.VR in _NUMBERS
+        and not element.tag.is_private
+        and not is_as_many(element.tag, len(_values(element)))
+    ):
         return not _values(element)
     form = _FORMS.get(element.VR)
     return form is None or all(form.fullmatch(str(value)) for value in _values(element))

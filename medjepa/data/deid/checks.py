@@ -101,7 +101,14 @@ def _integer(argument: str, values: list[Any], item: Dataset) -> list[Any] | Non
         if not re.fullmatch(r"[+-]?\d{1,12}", text) or not low <= int(text) <= high:
             return None
         found.append(int(text))
-    return found
+    return None if _spells(found) else found
+
+
+def _spells(numbers: list[int]) -> bool:
+    """Whether a list of binary numbers reads as a text that somebody wrote there."""
+    width = 2 if max(numbers, default=0) < 1 << 16 else 4
+    content = b"".join(abs(number).to_bytes(width, "little") for number in numbers)
+    return len(numbers) > 3 and looks_like_text(content)
 
 
 def _number(argument: str, values: list[Any], item: Dataset) -> list[Any] | None:

@@ -26,6 +26,7 @@ _CODES = {
     "retain_patient_characteristics": ("113108", "Retain Patient Characteristics Option"),
     "retain_device": ("113109", "Retain Device Identity Option"),
     "retain_uids": ("113110", "Retain UIDs Option"),
+    "retain_safe_private": ("113111", "Retain Safe Private Option"),
     "retain_institution": ("113112", "Retain Institution Identity Option"),
 }
 

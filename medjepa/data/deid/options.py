@@ -17,6 +17,7 @@ class Options:
         retain_device: leave what names the device (basic), manufacturer and model (strict).
         retain_institution: leave what names the institution (basic only).
         retain_patient_characteristics: leave sex, age, size and weight.
+        retain_safe_private: leave the private attributes that the standard calls safe (basic only).
         clean_descriptors: keep the known words of descriptions (basic only).
         clean_structured: keep codes and numbers of structured reports.
         clean_graphics: keep drawn annotations without their texts (basic only).
@@ -32,6 +33,7 @@ class Options:
     retain_device: bool = False
     retain_institution: bool = False
     retain_patient_characteristics: bool = False
+    retain_safe_private: bool = False
     clean_descriptors: bool = False
     clean_structured: bool = False
     clean_graphics: bool = False
@@ -45,7 +47,7 @@ class Options:
             name
             for name in (
                 "retain_uids", "retain_device", "retain_institution",
-                "retain_patient_characteristics", "clean_descriptors", "clean_structured",
+                "retain_patient_characteristics", "retain_safe_private", "clean_descriptors", "clean_structured",
                 "clean_graphics",
             )
             if getattr(self, name)

@@ -136,6 +136,21 @@ def test_choices_of_the_standard_are_made_so_that_the_object_stays_valid():
     assert action_of(0x00280010, options) is None
 
 
+def test_private_attributes_stay_only_if_listed_and_asked_for():
+    source = ct()
+    block = source.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+    block.add_new(0x0C, "IS", "1000")
+    block.add_new(0x0D, "CS", "Doe^Jane")
+    block.add_new(0x99, "LO", "Jane")
+    other = source.private_block(0x0021, "DOE JANE", create=True)
+    other.add_new(0x0C, "IS", "1000")
+    assert not any(e.tag.is_private for e in clean(source, profile="basic"))
+    kept = clean(source, profile="basic", retain_safe_private=True)
+    private = {e.tag: e.value for e in kept if e.tag.is_private}
+    assert private == {0x00190010: "SIEMENS MR HEADER", 0x0019100C: 1000}
+    assert not any(e.tag.is_private for e in clean(source, retain_safe_private=True))
+
+
 def test_documents_stay_behind():
     pdf = ct(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1")
     with pytest.raises(Quarantined, match="document"):
