@@ -11,7 +11,9 @@ from medjepa.data.decode.dicom_facts import facts_of
 from medjepa.data.decode.dicom_frames import SCALING, frame_headers, place_frames, place_one
 from medjepa.data.decode.dicom_header import Header, naming, read_header
 from medjepa.data.decode.dicom_library import pydicom
+from medjepa.data.decode.dicom_syntaxes import own_decoder
 from medjepa.data.decode.limits import check_finite
+from medjepa.data.intensity import robust_range
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
@@ -106,6 +108,10 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
     file_meta = getattr(dataset, "file_meta", None)
     syntax = str((file_meta.get("TransferSyntaxUID") if file_meta else None) or _IMPLICIT)
     uid = library.uid.UID(syntax)
+    own = own_decoder(header, syntax)
+    if own is not None:
+        with naming(path, f"cannot decode the pixel data ({uid.name})"):
+            return own(header), header.photometric
     try:
         decoder = library.pixels.get_decoder(uid)
     except NotImplementedError:
@@ -209,8 +215,13 @@ def _grey(
         display = None if display is None else (turn - display[1], turn - display[0])
         history.append("MONOCHROME1 inverted")
     if padding is not None and padding.any() and not padding.all():
-        values = np.where(padding, values[~padding].min(), values)
-        history.append("pixel padding set to the least value")
+        measured = values[~padding]
+        if header.photometric == "MONOCHROME1":
+            values = np.where(padding, measured.min(), values)  # turned, it would be brightest
+            history.append("pixel padding set to the least value")
+        elif display is None:
+            display = robust_range(measured)
+            history.append("shown by percentiles without the pixel padding")
     return values[None], display
 
 

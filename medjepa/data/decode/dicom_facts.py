@@ -12,20 +12,20 @@ else:  # pydicom is imported guarded, on first use
     Dataset = object
 
 
-def _words(text: str) -> frozenset[str]:
+def _set_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 KINDS = ("original", "derived", "secondary", "localizer")
 OTHER = "other"
-VIEWS = _words(
+VIEWS = _set_of(
     """AP PA LL RL RLD LLD RLO LLO LATERAL CC MLO ML LM LMO XCCL XCCM ISO FB SIO CV AT RM"""
 )
-MODALITIES = _words(
+MODALITIES = _set_of(
     """CR DX DR MG XA RF RG PX IO CT MR PT NM US IVUS OP OPT OCT OPV SM GM XC ES DMS SC OT
     SR SEG RTDOSE RTPLAN RTSTRUCT RTIMAGE PR KO DOC ECG EPS HD AU REG BI BMD TG VL"""
 )
-BODY_PARTS = _words(
+BODY_PARTS = _set_of(
     """ABDOMEN ABDOMENPELVIS ANKLE AORTA ARM BLADDER BRAIN BREAST CAROTID CHEST
     CHESTABDOMEN CHESTABDPELVIS CLAVICLE COLON CSPINE EAR ELBOW ESOPHAGUS EXTREMITY EYE
     FACE FEMUR FINGER FOOT FOREARM HAND HEAD HEADNECK HEART HIP HUMERUS JAW KIDNEY KNEE

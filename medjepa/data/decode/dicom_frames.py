@@ -238,7 +238,9 @@ def _step(times: tuple[float, ...] | None) -> float | None:
 def _flattened(item: Dataset | None) -> dict[int, Any]:
     """The elements of the known macros of a functional group, by tag."""
     elements: dict[int, Any] = {}
-    for name in _MACROS if item is not None else ():
+    if item is None:
+        return elements
+    for name in _MACROS:
         inner = _first(item.get(name))
         for element in inner or ():
             elements[element.tag] = element

@@ -58,7 +58,7 @@ def read_series(folder: str | os.PathLike[str]) -> MedicalImage:
 
 
 def read_all_series(folder: str | os.PathLike[str]) -> list[MedicalImage]:
-    """Read every DICOM series below a folder, as `read_series` does; the order is that of the names.
+    """Read every DICOM series below a folder, as `read_series` does, in the order of the names.
 
     Raises:
         InputError: there is none, or one of them makes no volume.

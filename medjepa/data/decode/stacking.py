@@ -1,4 +1,4 @@
-"""Slices into a grid: sorted along the normal, and refused by name where one is missing or twice."""
+"""Slices into a grid: sorted along the normal; one missing or there twice is refused by name."""
 
 import warnings
 from collections import Counter
@@ -111,9 +111,7 @@ def _moments(
             format="DICOM",
         )
     for column in range(len(keys[0])):
-        sorted_places = [
-            sorted(place, key=lambda n: _sortable(keys[n][column])) for place in places
-        ]
+        sorted_places = [_by(place, keys, column) for place in places]
         values = [[keys[n][column] for n in place] for place in sorted_places]
         if all(len(set(row)) == len(row) for row in values):
             moments = [list(moment) for moment in zip(*sorted_places, strict=True)]
@@ -125,8 +123,9 @@ def _moments(
     )
 
 
-def _sortable(value: object) -> tuple[bool, object]:
-    return isinstance(value, str), value
+def _by(place: list[int], keys: Sequence[tuple[Any, ...]], column: int) -> list[int]:
+    """Sort slices by one attribute; numbers come before texts, which cannot be compared to them."""
+    return sorted(place, key=lambda n: (isinstance(keys[n][column], str), keys[n][column]))
 
 
 def _times(values: list[list[object]]) -> tuple[float, ...] | None:

@@ -1,0 +1,73 @@
+"""Transfer syntaxes that pydicom's permissively licensed decoders leave out."""
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medjepa.data.decode.dicom_library import pydicom
+from medjepa.errors import InputError
+
+if TYPE_CHECKING:
+    from medjepa.data.decode.dicom_header import Header
+
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+
+
+def own_decoder(header: "Header", syntax: str) -> Callable[["Header"], np.ndarray] | None:
+    """A function from a header to stored values (frames, Y, X), one frame (Y, X); None if not ours.
+
+    JPEG Extended with 12 bits, grey: the only other free decoder is under the GPL.
+    """
+    if syntax == _JPEG_EXTENDED and header.bits_stored > 8 and header.samples == 1:
+        return _jpeg_extended
+    if syntax == _DEFLATED_FRAMES and header.samples == 1:
+        return _deflated_frames
+    return None
+
+
+def _jpeg_extended(header: "Header") -> np.ndarray:
+    import imagecodecs
+
+    # It raises a class of its own, which has ValueError or RuntimeError as its base.
+    return _stacked(header, lambda frame: np.asarray(imagecodecs.jpeg8_decode(frame)))
+
+
+def _deflated_frames(header: "Header") -> np.ndarray:
+    """PS3.5 section 8.2.16: every frame is a raw deflate stream of its native bytes."""
+    num_values = header.rows * header.columns
+    num_bytes = -(-num_values * header.bits_allocated // 8)
+
+    def inflate(frame: bytes) -> np.ndarray:
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, num_bytes)
+        if len(content) < num_bytes:
+            raise InputError(
+                header.path, f"truncated: a frame holds {len(content)} of {num_bytes} bytes",
+                format="DICOM",
+            )  # fmt: skip
+        if header.bits_allocated == 1:
+            bits = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")
+            return bits[:num_values].reshape(header.rows, header.columns)
+        kind = f"<{'i' if header.signed else 'u'}{header.bits_allocated // 8}"
+        return np.frombuffer(content, kind).reshape(header.rows, header.columns)
+
+    return _stacked(header, inflate)
+
+
+def _stacked(header: "Header", decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
+    frames = pydicom().encaps.generate_frames(
+        header.dataset.PixelData, number_of_frames=header.frames
+    )
+    decoded = [decode(frame) for frame in frames]
+    expected = (header.rows, header.columns)
+    if len(decoded) != header.frames or any(frame.shape != expected for frame in decoded):
+        found = {frame.shape for frame in decoded}
+        raise InputError(
+            header.path,
+            f"size mismatch: {len(decoded)} frames of {found}, the header says {header.frames} of "
+            f"{expected}",
+            format="DICOM",
+        )
+    return np.stack(decoded) if header.frames > 1 else decoded[0]
