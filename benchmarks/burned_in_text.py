@@ -2,9 +2,10 @@
 
     python benchmarks/burned_in_text.py FOLDER [FOLDER ...] [--images 150] [--seed 0]
 
-FOLDERs hold images (PNG, JPEG, DICOM with one frame) that are known to have no text. Names and dates
-are drawn into copies of them, in two fonts, five sizes and four brightnesses, before and after JPEG;
-only texts that can be read are counted: they differ from what is behind them by 15 % of the scale.
+FOLDERs hold images (PNG, JPEG, DICOM with one frame) that are known to have no text. Names and
+dates are drawn into copies of them, in two fonts, five sizes and four brightnesses, before and
+after JPEG; only texts that can be read are counted: they differ from what is behind them by 15 %
+of the scale.
 """
 
 import argparse

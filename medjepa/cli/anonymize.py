@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: medjepa anonymize IN OUT [key=value ...]
 
-De-identifies every DICOM file below IN into OUT after DICOM PS3.15 Annex E. Originals are only read.
-What cannot be made safe stays behind and is listed with its reason in OUT.quarantine/quarantine.json;
-OUT.private/ holds the secret, and what links OUT to IN: keep it to yourself. Again with the same
-arguments, only what is new is done. Check the result with: medjepa verify IN OUT
+De-identifies every DICOM file below IN into OUT after DICOM PS3.15 Annex E; originals are only
+read. What cannot be made safe stays behind, listed with its reason in
+OUT.quarantine/quarantine.json. OUT.private/ holds the secret, and what links OUT to IN: keep it to
+yourself. Again with the same arguments, only what is new is done. Check the result with:
+medjepa verify IN OUT
 Exit status 1: some files stayed behind.
 
   profile=strict           strict: only what decodes, places, times and measures the pixels

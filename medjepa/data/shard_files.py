@@ -3,10 +3,11 @@
 layout: 8 bytes length of the header, JSON header {name: {dtype, shape, data_offsets}}, data
 """
 
+import itertools
 import json
 import mmap
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,35 +40,64 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     write_atomic(path, _parts(text, packed.values()))
 
 
-def map_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Map the arrays of a file; pages are read when they are used.
+class TensorFile:
+    """The arrays of a file, mapped: pages are read when they are used.
 
     Raises:
         DataError: the file is not what a store writes, or has lost its end.
     """
-    try:
-        with path.open("rb") as file:
-            length = _LENGTH.unpack(file.read(_LENGTH.size))[0]
-            header = json.loads(file.read(length))
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        start = _LENGTH.size + length
-        return {
-            name: _view(mapped, start, entry)
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, struct.error, OverflowError) as error:
-        raise DataError(
-            f"{path}: the shard is damaged ({error}); prepare the store again"
-        ) from error
 
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                length = _LENGTH.unpack(file.read(_LENGTH.size))[0]
+                header = json.loads(file.read(length))
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._data = _LENGTH.size + length
+            self._places: dict[str, int] = {}
+            self.tensors: dict[str, np.ndarray] = {}
+            for name, entry in header.items():
+                if name != "__metadata__":
+                    self._places[name] = self._data + entry["data_offsets"][0]
+                    self.tensors[name] = self._view(entry)
+        except (ValueError, KeyError, TypeError, struct.error, OverflowError) as error:
+            raise DataError(f"{path}: the shard is damaged ({error}); prepare again") from error
 
-def _view(mapped: mmap.mmap, start: int, entry: Mapping[str, Any]) -> np.ndarray:
-    dtype = np.dtype(_DTYPES[entry["dtype"]])
-    begin, end = entry["data_offsets"]
-    count = (end - begin) // dtype.itemsize
-    flat = np.frombuffer(mapped, dtype=dtype, count=count, offset=start + begin)
-    return flat.reshape(entry["shape"])
+    def expect_parts(self) -> None:
+        """Tell the system not to read ahead: of one row's neighbours most are not wanted."""
+        if hasattr(mmap, "MADV_RANDOM"):
+            self._mapped.madvise(mmap.MADV_RANDOM)
+
+    def read(self, name: str, box: Sequence[slice]) -> np.ndarray:
+        """Copy a part of an array; `box` has a (begin, end) for each axis."""
+        array = self.tensors[name]
+        if hasattr(mmap, "MADV_WILLNEED"):
+            self._ask_for(name, array, box)
+        return np.array(array[tuple(box)], order="C")
+
+    def _ask_for(self, name: str, array: np.ndarray, box: Sequence[slice]) -> None:
+        """Have every needed span read at once, not page by page as it is touched.
+
+        A span is that of the last two axes of the box: the rows between are shorter than a page,
+        or not much longer.
+        """
+        outer = [range(cut.start, cut.stop) for cut in box[:-2]]
+        rows = box[-2] if array.ndim > 1 else slice(0, 1)
+        row_bytes = array.shape[-1] * array.itemsize
+        for place in itertools.product(*outer):
+            first = self._places[name] + sum(
+                n * step for n, step in zip(place, array.strides, strict=False)
+            )
+            begin = first + rows.start * row_bytes
+            begin, end = begin - begin % mmap.PAGESIZE, first + rows.stop * row_bytes
+            self._mapped.madvise(mmap.MADV_WILLNEED, begin, end - begin)
+
+    def _view(self, entry: Mapping[str, Any]) -> np.ndarray:
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        begin, end = entry["data_offsets"]
+        count = (end - begin) // dtype.itemsize
+        flat = np.frombuffer(self._mapped, dtype=dtype, count=count, offset=self._data + begin)
+        return flat.reshape(entry["shape"])
 
 
 def _parts(text: bytes, arrays: Iterable[np.ndarray]) -> Iterator[bytes | memoryview]:

@@ -17,7 +17,7 @@ def grouped_stratified_split(
 ) -> list[np.ndarray]:
     """Share n images out into parts of about `fractions`, whole groups at a time.
 
-    Without groups each image counts as its own. Each class is in the first part (training)
+    Without groups each image counts as its own; what a group is called does not matter. Each class is in the first part (training)
     whatever the rest, and no part stays empty while there are groups enough.
 
     Returns:
@@ -34,7 +34,9 @@ def grouped_stratified_split(
     if groups is not None and len(groups) != len(labels):
         raise DataError(f"{len(labels)} labels but {len(groups)} groups")
     names = [str(i) for i in range(len(labels))] if groups is None else list(groups)
-    _, group_of = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
+    # By first appearance: a store's groups have names drawn at random, which must change nothing.
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    group_of = np.asarray([numbers[name] for name in names])
     _, class_of = np.unique(np.asarray([str(v) for v in labels]), return_inverse=True)
     counts = np.zeros((group_of.max() + 1, class_of.max() + 1))
     np.add.at(counts, (group_of, class_of), 1)

@@ -15,7 +15,7 @@ import numpy as np
 from medjepa.data.intensity import gain_and_bias, match_channels
 from medjepa.data.private_map import PrivateMap
 from medjepa.data.resize import Fit
-from medjepa.data.shard_files import map_tensors
+from medjepa.data.shard_files import TensorFile
 from medjepa.data.store_index import Shard, is_store, read_index
 from medjepa.errors import DataError
 from medjepa.types import MODALITIES
@@ -176,5 +176,5 @@ class Store:
 
     def _map(self, shard: int) -> np.ndarray:
         if shard not in self._maps:
-            self._maps[shard] = map_tensors(self.path / self.shards[shard].name)[TENSOR_NAME]
+            self._maps[shard] = TensorFile(self.path / self.shards[shard].name).tensors[TENSOR_NAME]
         return self._maps[shard]

@@ -10,7 +10,7 @@ import numpy as np
 
 from medjepa.data.intensity import gain_and_bias
 from medjepa.data.private_map import PrivateMap
-from medjepa.data.shard_files import map_tensors
+from medjepa.data.shard_files import TensorFile
 from medjepa.data.store_index import Shard, read_index
 from medjepa.errors import DataError
 
@@ -74,14 +74,14 @@ class VolumeStore:
             raise DataError(f"{path}: a store of 2-D images; open it with open_store")
         self.shards = tuple(Shard(**shard) for shard in index["shards"])
         self._columns: dict[str, list[Any]] = index["items"]
-        self._maps: dict[int, dict[str, np.ndarray]] = {}
+        self._files: dict[int, TensorFile] = {}
 
     def __len__(self) -> int:
         return len(self._columns["key"])
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory map cannot travel to another process; it is opened again there on first use.
-        return {**self.__dict__, "_maps": {}}
+        return {**self.__dict__, "_files": {}}
 
     @cached_property
     def items(self) -> tuple[VolumeItem, ...]:
@@ -109,7 +109,8 @@ class VolumeStore:
 
     def read(self, index: int) -> np.ndarray:
         """The whole volume (C, *axes) as it is stored."""
-        return np.array(self._array(index))
+        shape = self._columns["shape"][index]
+        return self._read(index, [slice(0, length) for length in shape])
 
     def read_crop(self, index: int, start: Sequence[int], shape: Sequence[int]) -> np.ndarray:
         """A part of a volume, (C, *shape) as it is stored; the rest is not read.
@@ -119,8 +120,7 @@ class VolumeStore:
         Raises:
             DataError: the crop is empty or not inside the volume.
         """
-        array = self._array(index)
-        inside = array.shape[1:]
+        channels, *inside = self._columns["shape"][index]
         if not (
             len(start) == len(shape) == len(inside)
             and all(
@@ -132,8 +132,8 @@ class VolumeStore:
                 f"a crop of {tuple(shape)} at {tuple(start)} is not inside item {index}, "
                 f"whose {self._columns['axes'][index]} are {inside}"
             )
-        box = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-        return np.array(array[(slice(None), *box)], order="C")
+        box = [slice(int(s), int(s + n)) for s, n in zip(start, shape, strict=True)]
+        return self._read(index, [slice(0, channels), *box])
 
     def show(self, index: int, stored: np.ndarray) -> np.ndarray:
         """Stored values of one item as float32 in [0, 1], by the window of its whole volume."""
@@ -150,11 +150,12 @@ class VolumeStore:
         values += bias[0]
         return np.asarray(np.clip(values, 0.0, 1.0, out=values))
 
-    def _array(self, index: int) -> np.ndarray:
+    def _read(self, index: int, box: Sequence[slice]) -> np.ndarray:
         shard = self._columns["shard"][index]
-        if shard not in self._maps:
-            self._maps[shard] = map_tensors(self.path / self.shards[shard].name)
-        return self._maps[shard][str(self._columns["row"][index])]
+        if shard not in self._files:
+            self._files[shard] = TensorFile(self.path / self.shards[shard].name)
+            self._files[shard].expect_parts()
+        return self._files[shard].read(str(self._columns["row"][index]), box)
 
 
 def _tuples(value: object) -> Any:  # noqa: ANN401 - the columns differ in type

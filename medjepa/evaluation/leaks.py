@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from medjepa.data.duplicates import near_pairs
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.protocol import Task
@@ -60,15 +61,51 @@ def drop_copies(keys: Sequence[str], train: Integers, test: Integers) -> tuple[I
     )
 
 
+def drop_near_copies(
+    prints: np.ndarray, train: Integers, test: Integers
+) -> tuple[Integers, Check, list[tuple[int, int]]]:
+    """Leave training images out that show the picture of a test image, saved differently.
+
+    Args:
+        prints: (N, D) fingerprints, as `medjepa.data.duplicates.fingerprints` gives them.
+        train: indices of the training images.
+        test: indices of the test images.
+
+    Returns:
+        The training images that stay, what was found, and the pairs (training, test).
+    """
+    near = near_pairs(prints[train], prints[test])
+    if not near:
+        text = "No image is on both sides in another form (JPEG, size, brightness compared)."
+        return train, Check(passed=True, text=text), []
+    copied = np.zeros(len(train), dtype=bool)
+    copied[[i for i, _, _ in near]] = True
+    pairs = [(int(train[i]), int(test[j])) for i, j, _ in near]
+    text = (
+        f"{int(copied.sum()):,} training images show the picture of a test image in another form "
+        "(JPEG, size, brightness): they were left out of the training part."
+    )
+    return train[~copied], Check(passed=False, text=text), pairs
+
+
 def check_pretraining(
-    keys: Sequence[str], test: Integers, pretraining_keys: Collection[str] | None
+    keys: Sequence[str],
+    test: Integers,
+    pretraining_keys: Collection[str] | None,
+    *,
+    prints: np.ndarray | None = None,
+    groups: Sequence[str] | None = None,
 ) -> Check:
-    """Say whether pre-training has seen the test images (without labels).
+    """Say whether pre-training has seen the test images or their patients (without labels).
+
+    Near-copies and patients are compared with those images of pre-training that are here too.
 
     Args:
         keys: (N,) hashes of the images' contents.
         test: indices of the test images.
         pretraining_keys: hashes that the run recorded; None if it recorded none.
+        prints: (N, D) fingerprints.
+        groups: (N,) patients.
     """
     if pretraining_keys is None:
         return Check(
@@ -76,14 +113,27 @@ def check_pretraining(
             text="Not known whether pre-training used the test images (the run holds no record).",
         )
     known = set(pretraining_keys)
-    seen = sum(1 for i in test if keys[i] in known)
-    if seen == 0:
+    used = np.array([key in known for key in keys], dtype=bool)
+    seen = int(used[test].sum())
+    found = []
+    if seen:
+        found.append(f"used {seen:,} of the {len(test):,} test images")
+    rest = test[~used[test]]
+    if prints is not None and used.any():
+        near = {j for _, j, _ in near_pairs(prints[used], prints[rest])}
+        if near:
+            found.append(f"used {len(near):,} of them in another form")
+    if groups is not None:
+        shared = {groups[int(i)] for i in np.flatnonzero(used)} & {groups[int(i)] for i in rest}
+        if shared:
+            found.append(f"used other images of {len(shared):,} patients of the test part")
+    if not found:
         return Check(
             passed=True,
             text=f"None of the test images was among the {len(known):,} that pre-training used.",
         )
     return Check(
         passed=False,
-        text=f"Pre-training used {seen:,} of the {len(test):,} test images (without their labels): "
+        text=f"Pre-training {' and '.join(found)} (without their labels): "
         "on images of new patients the encoder may do less well.",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medjepa.data.cache import ensure_store
+from medjepa.data.duplicates import SIDE, fingerprints, thumbnail
 from medjepa.data.store_dataset import StoreDataset
 from medjepa.errors import DataError
 from medjepa.evaluation.assess import assess
@@ -15,7 +16,13 @@ from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
 from medjepa.evaluation.label_efficiency import FRACTIONS
 from medjepa.evaluation.labelled_data import LabelledImages, gather
-from medjepa.evaluation.leaks import check_patients, check_pretraining, drop_copies
+from medjepa.evaluation.leak_list import write_leak_list
+from medjepa.evaluation.leaks import (
+    check_patients,
+    check_pretraining,
+    drop_copies,
+    drop_near_copies,
+)
 from medjepa.evaluation.protocol import Features, Task
 from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, UNTRAINED, Check, Report
 from medjepa.evaluation.runs import Run, load_runs
@@ -115,7 +122,8 @@ def evaluate(
     )
     with show("embed images", len(images)) as advance:
         arrays = embed(images, _encoders(runs, device), batch_size=batch_size, advance=advance)
-    task, checks = _checked(labelled, runs, arrays[PIXELS])
+    task, checks, pairs = _checked(labelled, runs, arrays[PIXELS])
+    write_leak_list(stores, labelled.keys, pairs)
     methods = _methods(runs, arrays, task)
     with show("evaluate", 3) as advance:
         return assess(
@@ -154,16 +162,21 @@ def _encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
 
 def _checked(
     labelled: LabelledImages, runs: Sequence[Run], small: np.ndarray
-) -> tuple[Task, list[Check]]:
+) -> tuple[Task, list[Check], list[tuple[int, int]]]:
     """Look for leaks first; the task comes back without training copies of test images."""
     task = labelled.task
     patients = check_patients(task)
     # The same picture saved as another file has another content hash, so pixels are compared.
     pictures = [hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(small * 255)]
     train, copies = drop_copies(pictures, task.train, task.test)
+    shape = (len(small), -1, SIDE, SIDE)
+    prints = fingerprints(np.stack([thumbnail(row) for row in small.reshape(shape)]))
+    train, near, pairs = drop_near_copies(prints, train, task.test)
     recorded = [run.used_keys for run in runs if run.used_keys is not None]
     used = frozenset().union(*recorded) if len(recorded) == len(runs) else None
-    seen = check_pretraining(labelled.keys, task.test, used)
+    seen = check_pretraining(
+        labelled.keys, task.test, used, prints=prints, groups=labelled.task.groups
+    )
     clean = Task(
         label=task.label,
         target=task.target,
@@ -172,7 +185,7 @@ def _checked(
         train=train,
         test=task.test,
     )
-    return clean, [patients, copies, seen]
+    return clean, [patients, copies, near, seen], pairs
 
 
 def _methods(runs: Sequence[Run], arrays: dict[str, np.ndarray], task: Task) -> list[Features]:

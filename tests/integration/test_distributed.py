@@ -40,8 +40,8 @@ def run_on_two(arguments):
 
 
 def test_two_processes_train_what_one_does(tiny_run, tmp_path):
-    # Adam divides by the gradient's size: rounding in a vanishing gradient moves a weight by up to
-    # the learning rate, so that is kept small against the tolerance of wrong sums.
+    # Adam divides by the gradient's size: rounding in a vanishing gradient moves single weights by
+    # up to the learning rate. Wrong sums move all of them; so nearly all are compared closely.
     more = [
         "model.objective=both", "model.dropout=0", "training.max_steps=5", "data.val_fraction=0.25",
         "training.learning_rate=1e-5",
@@ -54,7 +54,9 @@ def test_two_processes_train_what_one_does(tiny_run, tmp_path):
     )
     assert one["step"] == two["step"] == 5
     for name, weight in one["model_state_dict"].items():
-        torch.testing.assert_close(two["model_state_dict"][name], weight, atol=1e-6, rtol=1e-5)
+        difference = (two["model_state_dict"][name] - weight).abs().double()
+        assert difference.max() <= 1e-5, name
+        assert difference.mean() <= 1e-7, name
     texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("one", "two")]
     losses = [[json.loads(line)["total_loss"] for line in text.splitlines()] for text in texts]
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)

@@ -1,5 +1,6 @@
 """Laws of the split: disjoint, complete, no group in two parts, classes shared out evenly."""
 
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_parts_are_disjoint_complete_and_no_group_crosses(images, fractions, see
     assert all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True))
     if len(set(groups)) >= 4 * len(fractions) * len(set(labels)):
         assert all(len(part) for part in parts)
+
+
+@settings(max_examples=30, deadline=None)
+@given(labelled_patients(), FRACTIONS, st.integers(0, 9))
+def test_what_a_group_is_called_does_not_matter(images, fractions, seed):
+    labels, groups = images
+    renamed = [hashlib.sha256(f"{seed} {group}".encode()).hexdigest() for group in groups]
+    parts = grouped_stratified_split(labels, groups, fractions, seed)
+    again = grouped_stratified_split(labels, renamed, fractions, seed)
+    assert all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True))
 
 
 @settings(max_examples=30, deadline=None)

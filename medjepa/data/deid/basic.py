@@ -187,14 +187,11 @@ def _is_known(tag: int) -> bool:
 
 def _is_well_formed(element: DataElement) -> bool:
     """Whether each value is one of its type: a number that is no number could be a name."""
-    if (
-        element.VR in _NUMBERS
-        and not element.tag.is_private
-        and not is_as_many(element.tag, len(_values(element)))
-    ):
-        return not _values(element)
+    values = _values(element)
+    if element.VR in _NUMBERS and values and not element.tag.is_private:
+        return is_as_many(element.tag, len(values))
     form = _FORMS.get(element.VR)
-    return form is None or all(form.fullmatch(str(value)) for value in _values(element))
+    return form is None or all(form.fullmatch(str(value)) for value in values)
 
 
 def _unlisted(element: DataElement) -> str | None:

@@ -47,8 +47,8 @@ class Options:
             name
             for name in (
                 "retain_uids", "retain_device", "retain_institution",
-                "retain_patient_characteristics", "retain_safe_private", "clean_descriptors", "clean_structured",
-                "clean_graphics",
+                "retain_patient_characteristics", "retain_safe_private", "clean_descriptors",
+                "clean_structured", "clean_graphics",
             )
             if getattr(self, name)
         ]  # fmt: skip

@@ -12,7 +12,7 @@ from image_files import grey, write_nifti, write_png
 from medjepa.data import open_store, open_volumes, prepare, read
 from medjepa.data.ingest import IngestSettings, ingest
 from medjepa.data.planes import chosen_frames
-from medjepa.data.shard_files import map_tensors, write_tensors
+from medjepa.data.shard_files import TensorFile, write_tensors
 from medjepa.data.volume_items import stored_volume
 from medjepa.errors import ConfigError, DataError, InputError
 from medjepa.types import MedicalImage
@@ -117,7 +117,10 @@ def test_shards_are_safetensors_that_any_reader_opens(tmp_path):
         "3": rng.integers(0, 9, (1, 3), np.uint16),
     }
     write_tensors(tmp_path / "a.safetensors", arrays)
-    for loaded in (load_file(tmp_path / "a.safetensors"), map_tensors(tmp_path / "a.safetensors")):
+    for loaded in (
+        load_file(tmp_path / "a.safetensors"),
+        TensorFile(tmp_path / "a.safetensors").tensors,
+    ):
         assert loaded.keys() == arrays.keys()
         for name, array in arrays.items():
             np.testing.assert_array_equal(loaded[name], array)
@@ -125,7 +128,7 @@ def test_shards_are_safetensors_that_any_reader_opens(tmp_path):
     content = (tmp_path / "a.safetensors").read_bytes()
     (tmp_path / "a.safetensors").write_bytes(content[:-5])
     with pytest.raises(DataError, match="damaged"):
-        map_tensors(tmp_path / "a.safetensors")
+        TensorFile(tmp_path / "a.safetensors")
 
 
 def image_of(array, axes="zyx", spacing=(3.0, 1.0, 2.0)):

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
+from medjepa.data.duplicates import fingerprints
 from medjepa.errors import DataError
-from medjepa.evaluation.leaks import check_patients, check_pretraining, drop_copies
+from medjepa.evaluation.leaks import (
+    check_patients,
+    check_pretraining,
+    drop_copies,
+    drop_near_copies,
+)
 from medjepa.evaluation.protocol import Task
 
 
@@ -47,3 +53,30 @@ def test_test_images_that_pretraining_used_are_counted():
     seen = check_pretraining(keys, test, {"a", "c"})
     assert seen.passed is False
     assert "1 of the 2" in seen.text
+
+
+def prints(*seeds):
+    """Fingerprints of pictures; the same seed gives the same picture a little changed."""
+    rng = np.random.default_rng(99)
+    pictures = [np.random.default_rng(seed).uniform(0, 255, (32, 32)) for seed in seeds]
+    return fingerprints(np.stack([p * 0.8 + 9 + rng.normal(0, 2, p.shape) for p in pictures]))
+
+
+def test_training_images_in_another_form_are_left_out_and_listed():
+    train, check, pairs = drop_near_copies(prints(1, 2, 3, 1), np.array([0, 1]), np.array([2, 3]))
+    assert train.tolist() == [1] and pairs == [(0, 3)]
+    assert check.passed is False and "1 training images" in check.text
+    train, check, pairs = drop_near_copies(prints(1, 2, 3, 4), np.array([0, 1]), np.array([2, 3]))
+    assert train.tolist() == [0, 1] and pairs == [] and check.passed is True
+
+
+def test_pretraining_on_a_test_image_in_another_form_or_on_its_patient_is_told():
+    keys, test = ["a", "b", "c", "d"], np.array([2, 3])
+    near = check_pretraining(keys, test, {"a"}, prints=prints(1, 2, 1, 4))
+    assert near.passed is False and "1 of them in another form" in near.text
+    patient = check_pretraining(keys, test, {"a"}, groups=["p", "q", "r", "p"])
+    assert patient.passed is False and "1 patients" in patient.text
+    apart = check_pretraining(
+        keys, test, {"a"}, prints=prints(1, 2, 3, 4), groups=["p", "q", "r", "s"]
+    )
+    assert apart.passed is True

@@ -140,7 +140,7 @@ def test_private_attributes_stay_only_if_listed_and_asked_for():
     source = ct()
     block = source.private_block(0x0019, "SIEMENS MR HEADER", create=True)
     block.add_new(0x0C, "IS", "1000")
-    block.add_new(0x0D, "CS", "Doe^Jane")
+    block.add_new(0x0E, "LO", "Jane Doe")
     block.add_new(0x99, "LO", "Jane")
     other = source.private_block(0x0021, "DOE JANE", create=True)
     other.add_new(0x0C, "IS", "1000")

@@ -1,6 +1,8 @@
 """The default profile: what is named and plausible stays, and nothing else."""
 
 import random
+import runpy
+from pathlib import Path
 
 import pytest
 from deid_files import CT, clean, ct, plant, reread, written
@@ -175,3 +177,9 @@ def _with_meta(target):
     target.file_meta = ct().file_meta
     target.SOPClassUID = CT
     return target
+
+
+def test_the_page_of_kept_attributes_is_the_list():
+    script = Path(__file__).parents[4] / "scripts" / "deid_kept.py"
+    made = runpy.run_path(str(script))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"]()
