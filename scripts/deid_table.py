@@ -14,6 +14,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 TABLE = Path(__file__).resolve().parent.parent / "medjepa" / "data" / "deid" / "table.json"
 ACTIONS = {
@@ -90,7 +91,7 @@ def pattern(tag: tuple[int, ...]) -> str:
     return f"{group:04x}{element:04x}"
 
 
-def read_options(path: Path) -> dict[str, dict]:
+def read_options(path: Path) -> dict[str, dict[str, Any]]:
     """Tag -> its name, action and option columns."""
     rows = {}
     for row in json.loads(path.read_text("utf-8")):
@@ -105,7 +106,9 @@ def read_options(path: Path) -> dict[str, dict]:
     return rows
 
 
-def differences(actions: dict[str, tuple[str, str]], options: dict[str, dict]) -> list[str]:
+def differences(
+    actions: dict[str, tuple[str, str]], options: dict[str, dict[str, Any]]
+) -> list[str]:
     """What the sources, and the table in the package, say differently."""
     lines = [
         f"only in the actions: {tag} {actions[tag]}" for tag in sorted(actions.keys() - options)

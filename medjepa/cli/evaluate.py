@@ -20,6 +20,8 @@ interval by bootstrap over patients; the first sentence says: helped, did not he
   split=COLUMN          holds train (or val) and test; default: "split" if there is one;
                         split=auto makes a split by patient instead
   data.table=FILE.csv   the table, if it does not lie beside the images
+  data.modality=KIND    if these are of another kind than the images of pre-training
+  privacy=allow         takes DICOM whose header identifies its patient
   out=DIR               default: report/ in the (first) run folder
   seed=0                of a split made here, of resamples and of draws
   hardware.device=auto  auto, cuda, mps or cpu
@@ -45,6 +47,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from medjepa.checkpoint import find_checkpoint
+    from medjepa.data.selection import selection_of
     from medjepa.evaluation.run import evaluate
     from medjepa.evaluation.runs import run_folder
     from medjepa.report.terminal import show
@@ -61,6 +64,10 @@ def run(arguments: list[str]) -> int:
         split=data.split_column,
         table=data.table,
         pattern=data.pattern,
+        modality=None if data.modality == "auto" else data.kinds_of_image,
+        frames_per_clip=data.frames_per_clip,
+        selection=selection_of(data),
+        privacy=config.privacy,
         seed=config.seed,
         num_resamples=config.evaluation.num_bootstrap,
         batch_size=config.evaluation.batch_size,

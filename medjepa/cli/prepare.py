@@ -11,14 +11,19 @@ USAGE = """\
 usage: medjepa prepare data=FOLDER out=STORE [data.target_size=224] [key=value ...]
 
 Decodes every image below FOLDER once, at the working resolution: PNG, JPEG, TIFF, DICOM, NIfTI
-(each axial slice) and .npy. Again with the same `out`, only new files are decoded. Nothing but
-OUT/private says which file or patient an image is: keep that folder to yourself.
+(each axial slice), clips (some frames) and .npy; data.dimensions=3 keeps volumes and clips whole.
+Again with the same `out`, only new files are decoded. DICOM whose header identifies its patient
+is refused (privacy=allow takes it); localizers, derived and secondary images are left out
+(data.kinds). Nothing but OUT/private says which file or patient an image is: keep that folder to
+yourself.
 Exit status 1: some files could not be read; they are named, the rest is done.
 
 Settings and their defaults (data= is short for data.data_dir=):"""
 KEYS = (
-    "out", "data.data_dir", "data.target_size", "data.fit", "data.modality", "data.table",
-    "data.image_column", "data.group_column", "data.num_workers",
+    "out", "privacy", "data.data_dir", "data.target_size", "data.fit", "data.modality",
+    "data.intensity", "data.dimensions", "data.spacing", "data.frames_per_clip", "data.pattern",
+    "data.kinds", "data.select_modality", "data.view", "data.body_part", "data.series_kind",
+    "data.table", "data.image_column", "data.group_column", "data.num_workers",
 )  # fmt: skip
 _NUM_NAMED = 10
 
@@ -53,24 +58,31 @@ def summary(report: PrepareReport) -> str:
         lines.append(f"  {report.num_constant_slices} constant slices of volumes left out")
     if report.num_dropped:
         lines.append(f"  {report.num_dropped} images taken out: their file is gone or has changed")
+    lines += [f"intensity of {line}" for line in report.intensity]
     lines += [_patients(report), f"{report.num_images} images in {report.out}"]
+    if report.num_decoded:
+        lines.append(f"{report.num_decoded} files read at {report.files_per_second:.0f} a second")
     return "\n".join(lines)
 
 
 def _prepare(config: Config) -> PrepareReport:
     from medjepa.data.preparation import prepare
+    from medjepa.data.selection import selection_of
     from medjepa.utils.progress import progress
 
-    kinds = (
-        [config.data.modality] if isinstance(config.data.modality, str) else config.data.modality
-    )
-    modality = [None if kind == "auto" else kind for kind in kinds]
     return prepare(
         config.data.sources,
         config.out,
         size=config.data.target_size,
         fit=config.data.fit,
-        modality=modality[0] if len(modality) == 1 else modality,
+        dimensions=config.data.dimensions,
+        spacing=config.data.spacing or None,
+        frames_per_clip=config.data.frames_per_clip,
+        intensity=config.data.intensity,
+        selection=selection_of(config.data),
+        privacy=config.privacy,
+        modality=config.data.kinds_of_image,
+        pattern=config.data.pattern,
         table=config.data.table,
         image_column=config.data.image_column,
         group_column=config.data.group_column,

@@ -14,7 +14,8 @@ out. Ctrl-C stops after the step; `medjepa pretrain out=runs/NAME resume=true` g
 
 Settings and their defaults (out=, model= and data= are short for the most used ones):"""
 SECTIONS = (
-    "out", "resume", "seed", "model", "masking", "views", "training", "data", "hardware", "logging",
+    "out", "resume", "seed", "privacy", "model", "masking", "views", "training", "data", "hardware",
+    "logging",
 )  # fmt: skip
 
 

@@ -171,6 +171,13 @@ class DataConfig:
     intensity: str = setting(
         "auto", "how values become grey levels: auto (by kind of image), as_stored, ct_lung, ..."
     )
+    frames_per_clip: int = setting(8, "most images taken from one clip (2-D), by time; 0: all")
+    dimensions: Literal[2, 3] = setting(
+        2, "2: slices and frames are images; 3: volumes and clips as a whole (prepare)"
+    )
+    spacing: tuple[float, ...] = setting(
+        (), "[z, y, x] in mm to which volumes are resampled (3-D); empty: as they are"
+    )
     pattern: str | None = setting(
         None, "only files whose name fits, such as *.jpg; none: all images"
     )
@@ -202,6 +209,13 @@ class DataConfig:
                 f"auto, {', '.join(MODALITIES)}",
                 name,
             )
+        _require(
+            self.frames_per_clip >= 0, "data.frames_per_clip", "0 or more", self.frames_per_clip
+        )
+        _require(
+            len(self.spacing) in (0, 3) and all(step > 0 for step in self.spacing),
+            "data.spacing", "[z, y, x] in mm, each above 0", self.spacing,
+        )  # fmt: skip
         kinds = ("original", "derived", "secondary", "localizer")
         for name in self.kinds:
             _require(name in kinds, "data.kinds", f"of {', '.join(kinds)}", name)
@@ -211,6 +225,13 @@ class DataConfig:
                 f"data.weights: {len(self.weights)} weights for {len(self.sources)} sources; "
                 "give one for each"
             )
+
+    @property
+    def kinds_of_image(self) -> tuple[str | None, ...]:
+        """`modality` by source, None where the headers say."""
+        given = (self.modality,) if isinstance(self.modality, str) else self.modality
+        listed = given * len(self.sources) if len(given) == 1 else given
+        return tuple(None if name == "auto" else name for name in listed)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -274,6 +295,9 @@ class Config:
     checkpoint: str | tuple[str, ...] = setting("", "a run folder or a .pt file (evaluate)")
     resume: bool = setting(False, "go on with the run in `out`")
     seed: int = setting(0, "of all random numbers")
+    privacy: Literal["refuse", "allow"] = setting(
+        "refuse", "DICOM whose header identifies its patient: refuse, or allow (pseudonyms, say)"
+    )
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, "seed", "0 or more", self.seed)

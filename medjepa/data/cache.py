@@ -5,16 +5,19 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from medjepa.data.files import make_private_folder
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.preparation import prepare
 from medjepa.data.prepare_report import PrepareReport, Progress
 from medjepa.data.resize import Fit
+from medjepa.data.selection import Selection
 from medjepa.data.store import Store, open_store
 from medjepa.data.store_index import VERSION, is_store
-from medjepa.errors import DataError
+from medjepa.errors import ConfigError, DataError
 
 
 def ensure_store(
@@ -23,6 +26,11 @@ def ensure_store(
     size: int | tuple[int, int],
     channels: Literal["auto", 1, 3] = "auto",
     fit: Fit = "stretch",
+    frames_per_clip: int = 8,
+    intensity: str | IntensityPlan = "auto",
+    selection: Selection | None = None,
+    privacy: Literal["refuse", "allow"] = "refuse",
+    modality: str | Sequence[str | None] | None = None,
     table: str | Path | None = None,
     image_column: str | None = None,
     group_column: str | None = None,
@@ -38,18 +46,25 @@ def ensure_store(
     size and time; else by content) is not decoded again. `reports` collects what was prepared.
 
     Raises:
-        DataError: a source does not exist, or holds no readable image.
+        ConfigError: a setting makes no sense.
+        DataError: a source does not exist, holds no readable image, or identifies a patient.
     """
     sources = [Path(d) for d in ([data] if isinstance(data, str | Path) else data)]
+    plan = intensity if isinstance(intensity, IntensityPlan) else IntensityPlan.named(intensity)
+    selection = selection or Selection()
+    kinds = _per_source(modality, sources)
     stores = []
-    for source in sources:
+    for source, kind in zip(sources, kinds, strict=True):
         if is_store(source):
             stores.append(open_store(source))
             continue
         if not source.exists():
             raise DataError(f"{source}: no such folder, table or store (data=)")
         pair = [size, size] if isinstance(size, int) else [int(n) for n in size]
-        settings = [VERSION, str(source.resolve()), pair, str(channels), fit, str(pattern)]
+        settings = [
+            VERSION, str(source.resolve()), pair, str(channels), fit, str(pattern),
+            frames_per_clip, plan.to_dict(), asdict(selection), kind,
+        ]  # fmt: skip
         name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         root = default_cache() if cache_dir is None else Path(cache_dir)
         make_private_folder(root / "stores")
@@ -59,6 +74,11 @@ def ensure_store(
             size=size,
             channels=channels,
             fit=fit,
+            frames_per_clip=frames_per_clip,
+            intensity=plan,
+            selection=selection,
+            privacy=privacy,
+            modality=kind,
             table=table,
             image_column=image_column,
             group_column=group_column,
@@ -70,6 +90,16 @@ def ensure_store(
             reports.append(report)
         stores.append(open_store(report.out))
     return stores
+
+
+def _per_source(
+    modality: str | Sequence[str | None] | None, sources: Sequence[Path]
+) -> list[str | None]:
+    if modality is None or isinstance(modality, str):
+        return [modality] * len(sources)
+    if len(modality) != len(sources):
+        raise ConfigError(f"data.modality names {len(modality)} kinds for {len(sources)} sources")
+    return list(modality)
 
 
 def default_cache() -> Path:

@@ -1,5 +1,6 @@
 """What the headers say before any pixel is decoded; these functions run in decoding processes."""
 
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -171,7 +172,9 @@ def _refusal(naming: list[tuple[str, tuple[str, ...]]], num_files: int) -> str:
     from medjepa.data.privacy import refusal
 
     path, keywords = naming[0]
-    text = refusal(path, list(keywords))
+    # The command is for the folder that holds them all.
+    folder = os.path.commonpath([str(PurePath(path).parent) for path, _ in naming])
+    text = refusal(path, list(keywords), folder)
     if len(naming) == 1:
         return text
     others = "".join(f"\n  {path}" for path, _ in naming[1:_NUM_NAMED])

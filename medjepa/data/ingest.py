@@ -1,13 +1,16 @@
 """One file to its stored images: the part of `prepare` that runs in worker processes."""
 
 import hashlib
+import json
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from medjepa.data.decode import READABLE, read
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.planes import StoredImage, planes_of, stored_plane
 from medjepa.data.resize import Fit
 from medjepa.data.volume_items import StoredVolume, stored_volume
@@ -30,6 +33,8 @@ class IngestSettings:
             item, at its own resolution or at `spacing`.
         spacing: (z, y, x) in mm to which volumes are resampled; None: as they are.
         frames_per_clip: most images taken from one clip, evenly by time; 0: every frame.
+        intensity: the steps before resizing, by kind of image.
+        selection: of DICOM files, in plain values; a store is continued only with the same.
     """
 
     size: tuple[int, int]
@@ -38,6 +43,8 @@ class IngestSettings:
     dimensions: Literal[2, 3] = 2
     spacing: tuple[float, float, float] | None = None
     frames_per_clip: int = 8
+    intensity: IntensityPlan = field(default_factory=IntensityPlan)
+    selection: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the store's index; a store is continued only with the same."""
@@ -48,9 +55,26 @@ class IngestSettings:
             "size": list(self.size),
             "fit": self.fit,
             "frames_per_clip": self.frames_per_clip,
+            "intensity": self.intensity.to_dict(),
+            "selection": dict(self.selection),
         }
         unused = ("spacing",) if self.dimensions == 2 else ("size", "fit", "frames_per_clip")
-        return {name: value for name, value in values.items() if name not in unused}
+        # As the index gives it back: lists, no tuples.
+        read_back: dict[str, Any] = json.loads(json.dumps(values))
+        return {name: value for name, value in read_back.items() if name not in unused}
+
+
+@dataclass(frozen=True)
+class IngestTask:
+    """One file, or the slices of one series in order.
+
+    Attributes:
+        paths: of the files.
+        modality: what the user says it is; None: as the header says.
+    """
+
+    paths: tuple[str, ...]
+    modality: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +85,7 @@ class Ingested:
         status: "good", "known" (its content is in the store), "skipped" (not an image) or "failed".
         key: hash of its content, for a good or known one.
         images: the image, the slices of a volume, the frames of a clip; or one volume.
-        modality: by its header.
+        modality: as asked, else by its header.
         group: the patient by its header; private.
         num_constant: slices left out because they show nothing.
         reason: why it was skipped or failed.
@@ -78,11 +102,12 @@ class Ingested:
     warnings: tuple[str, ...] = ()
 
 
-def ingest(paths: tuple[str, ...], settings: IngestSettings, known: frozenset[str]) -> Ingested:
+def ingest(task: IngestTask, settings: IngestSettings, known: frozenset[str]) -> Ingested:
     """Hash, decode and resize a file, or the files of one series; a bad one gives its reason.
 
     What is `known` by its content is not decoded again.
     """
+    paths = task.paths
     try:
         skipped = _why_not_an_image(paths[0]) if len(paths) == 1 else ""
         if skipped:
@@ -92,7 +117,7 @@ def ingest(paths: tuple[str, ...], settings: IngestSettings, known: frozenset[st
             return Ingested("known", key=key)
         with warnings.catch_warnings(record=True) as doubts:
             warnings.simplefilter("always", InputWarning)
-            result = _decode(paths, key, settings)
+            result = _decode(task, key, settings)
         return replace(result, warnings=_texts(doubts, paths))
     except InputError as error:
         kind = f"{error.format}: " if error.format else ""
@@ -114,11 +139,14 @@ def _why_not_an_image(path: str) -> str:
     return "" if kind in READABLE else f"{kind}: this format is not read"
 
 
-def _decode(paths: tuple[str, ...], key: str, settings: IngestSettings) -> Ingested:
-    image = _read(paths)
+def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
+    image = _read(task.paths)
+    if task.modality is not None:
+        image = replace(image, modality=task.modality)
+    if settings.dimensions == 3 and image.axes == "yx":
+        return Ingested("skipped", reason="one image, neither a volume nor a clip")
+    image = settings.intensity(image)
     if settings.dimensions == 3:
-        if image.axes == "yx":
-            return Ingested("skipped", reason="one image, neither a volume nor a clip")
         volume = stored_volume(image, settings.channels, settings.spacing)
         return Ingested(
             "good", key=key, images=(volume,), modality=image.modality, group=image.group

@@ -4,16 +4,19 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 from medjepa.data.files import make_private_folder
 from medjepa.data.ingest import IngestSettings
 from medjepa.data.lock import locked
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.prepare_job import PrepareJob
 from medjepa.data.prepare_report import PrepareReport, Progress
 from medjepa.data.private_map import PRIVATE
 from medjepa.data.resize import FITS, Fit
+from medjepa.data.selection import Selection
 from medjepa.data.store_index import is_store
 from medjepa.data.store_writer import StoreWriter
 from medjepa.errors import ConfigError, DataError
@@ -36,6 +39,9 @@ def prepare(
     dimensions: Literal[2, 3] = 2,
     spacing: Sequence[float] | None = None,
     frames_per_clip: int = 8,
+    intensity: str | IntensityPlan = "auto",
+    selection: Selection | None = None,
+    privacy: Literal["refuse", "allow"] = "refuse",
     modality: str | Sequence[str | None] | None = None,
     table: str | Path | None = None,
     image_column: str | None = None,
@@ -57,15 +63,30 @@ def prepare(
     3 each volume, clip and DICOM series is one item at its own resolution, or at `spacing` (z, y, x
     in mm), and what is no volume is skipped.
 
+    `intensity` is "auto" (by the kind of image), a recipe's name, or a plan of a checkpoint.
+    `selection` chooses among DICOM files; None leaves out localizers, derived and secondary images.
+
     Raises:
         ConfigError: a setting makes no sense.
-        DataError: no image could be read, the disk is too full, or `out` holds something else.
+        DataError: `privacy` is "refuse" and a DICOM header identifies its patient; or no image
+            could be read, the disk is too full, or `out` holds something else.
     """
     roots = [Path(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
+    selection = selection or Selection()
+    plan = intensity if isinstance(intensity, IntensityPlan) else IntensityPlan.named(intensity)
     settings = IngestSettings(
-        _pair(size), channels, fit, dimensions, _triple(spacing), frames_per_clip
+        _pair(size),
+        channels,
+        fit,
+        dimensions,
+        _triple(spacing),
+        frames_per_clip,
+        intensity=replace(plan, modality=None),
+        selection=asdict(selection),
     )
-    kinds = _check(roots, settings, modality)
+    if privacy not in ("refuse", "allow"):
+        raise ConfigError(f"privacy: refuse or allow, got {privacy!r}")
+    kinds = [kind or plan.modality for kind in _check(roots, settings, modality)]
     out = Path(out)
     _check_out(out)
     make_private_folder(out / PRIVATE)
@@ -79,7 +100,13 @@ def prepare(
             pattern=pattern,
         )
         num_workers = _default_workers(len(job.units)) if num_workers is None else num_workers
-        job.look(num_workers, timeout_s, progress or _silent, gate=False, selection=None)
+        job.look(
+            num_workers,
+            timeout_s,
+            progress or _silent,
+            gate=privacy == "refuse",
+            selection=selection,
+        )
         job.run(num_workers, timeout_s, progress or _silent)
         return job.finish()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from medjepa.data.files import Found, check_free_space, scan
 from medjepa.data.header_pass import HeaderPass, Unit, run_tasks, with_series
-from medjepa.data.ingest import Ingested, IngestSettings, ingest
+from medjepa.data.ingest import Ingested, IngestSettings, IngestTask, ingest
 from medjepa.data.planes import StoredImage
 from medjepa.data.prepare_report import PrepareReport, Progress
 from medjepa.data.private_map import (
@@ -58,6 +58,7 @@ class PrepareJob:
             self.numbers.append(before.sources.index(name))
         self.roots = roots
         self.modality = dict(zip(self.numbers, modality, strict=True))
+        self._check_modality()
         self.records = {(r.source, r.path): r for r in before.files}
         self.header_patients = {r.key: r.header_patient for r in before.files}
         self.found: list[Found] = []
@@ -121,9 +122,13 @@ class PrepareJob:
             DataError: a header identifies a patient, and `gate` is set.
         """
         is_3d = self.settings.dimensions == 3
+        # What came in under the same selection, and was looked at, is not looked at again.
+        anew = is_3d or (gate and not self.map.gated)
+        everything = anew and set(self.numbers) == set(range(len(self.map.sources)))
+        self.map.gated = gate and (self.map.gated or everything)
         if not (gate or selection or is_3d):
             return
-        units = self.units if is_3d else [u for u in self.units if not self._is_known(u)]
+        units = self.units if anew else [u for u in self.units if not self._is_known(u)]
         paths = [self._path(unit.files[0]) for unit in units]
         headers = HeaderPass(num_workers, timeout_s, progress)
         seen = headers.look(paths, gate=gate, selection=selection)
@@ -144,7 +149,7 @@ class PrepareJob:
         self._check_space(todo)
         results = run_tasks(
             ingest,
-            [tuple(self._path(entry) for entry in unit.files) for unit in todo],
+            [self._task(unit) for unit in todo],
             (self.settings, frozenset(self.writer.keys)),
             on_death=lambda reason: Ingested("failed", reason=reason),
             num_workers=num_workers,
@@ -187,6 +192,7 @@ class PrepareJob:
         failures = [{"path": path, "reason": reason} for path, reason in report.failures]
         write_private(self.out, "failures.json", json.dumps(failures, indent=1).encode())
         report.num_images = len(self.writer)
+        report.intensity = self.settings.intensity.describe(self.writer.modalities)
         assert report.good + report.skipped + report.failed == report.found
         if report.num_images == 0:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in report.failures[:3])
@@ -217,9 +223,7 @@ class PrepareJob:
         # The same content has the same header, whichever copy was decoded.
         header_patient = self.header_patients.setdefault(result.key, result.group)
         if result.status == "good" and result.key not in self.writer.keys:
-            source = unit.files[0].source
-            asked = self.modality[source]
-            self.writer.add(result, source=source, modality=asked or result.modality)
+            self.writer.add(result, source=unit.files[0].source, modality=result.modality)
             self.report.num_constant_slices += result.num_constant
         self.report.doubts += [(names[0], text) for text in result.warnings]
         for entry in unit.files:
@@ -269,6 +273,21 @@ class PrepareJob:
             write_private(self.out, copy, entry.table.path.read_bytes())
             kept.append((entry.source, str(entry.table.path), copy))
         self.map.tables = kept
+
+    def _check_modality(self) -> None:
+        """What a source was said to hold decided how it was stored, so it stays."""
+        before = self.writer.asked
+        for number, asked in self.modality.items():
+            if before.get(str(number), asked) != asked:
+                raise DataError(
+                    f"{self.out}: prepared with data.modality={before[str(number)] or 'auto'}, "
+                    f"not {asked or 'auto'}; use another out= or the same modality"
+                )
+            before[str(number)] = asked
+
+    def _task(self, unit: Unit) -> IngestTask:
+        paths = tuple(self._path(entry) for entry in unit.files)
+        return IngestTask(paths, self.modality[unit.files[0].source])
 
     def _path(self, entry: Found) -> str:
         root = Path(self.map.sources[entry.source])

@@ -31,6 +31,7 @@ class PrepareReport:
         group_columns: (table, column) that names the patients, as found or asked.
         grouped: "table", "header" or "none": where the patients come from.
         num_groups: how many different patients.
+        intensity: for each kind of image in the store, how its values became grey levels.
     """
 
     out: Path
@@ -50,6 +51,7 @@ class PrepareReport:
     group_columns: list[tuple[str, str]] = field(default_factory=list)
     grouped: str = "none"
     num_groups: int = 0
+    intensity: list[str] = field(default_factory=list)
 
     def skip(self, reason: str) -> None:
         """Count one skipped file."""

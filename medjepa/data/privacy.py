@@ -45,9 +45,9 @@ def identifies(path: str) -> list[str]:
         return []
 
 
-def refusal(path: str, keywords: list[str]) -> str:
-    """What to tell about a file that identifies its patient, and what to do."""
-    folder = str(Path(path).parent)
+def refusal(path: str, keywords: list[str], folder: str | None = None) -> str:
+    """What to tell about a file that identifies its patient, and what to do with its folder."""
+    folder = folder or str(Path(path).parent)
     clean = shlex.quote(folder.rstrip("/") + "-deidentified")
     return (
         f"{path}: its header identifies a patient ({', '.join(keywords)}), and "

@@ -45,6 +45,8 @@ class PrivateMap:
     files: list[FileRecord] = field(default_factory=list)
     tables: list[tuple[int, str, str]] = field(default_factory=list)
     """(source, the table's path as it was given, its copy in the private folder)"""
+    gated: bool = True
+    """whether every file was looked at before it came in: does its header name the patient?"""
 
     @classmethod
     def read(cls, store: Path) -> "PrivateMap":
@@ -60,6 +62,7 @@ class PrivateMap:
                 sources=content["sources"],
                 files=[FileRecord(**record) for record in content["files"]],
                 tables=[(s, path, copy) for s, path, copy in content["tables"]],
+                gated=content["gated"],
             )
         except FileNotFoundError:
             raise DataError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medjepa.config import DataConfig
 from medjepa.data.decode.dicom_facts import KINDS, OTHER, facts_of
 from medjepa.data.decode.dicom_header import DEFLATED, naming, read_dataset
 from medjepa.data.decode.dicom_library import pydicom
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 else:  # pydicom is imported guarded, on first use
     Dataset = object
 
-__all__ = ["KINDS", "SERIES_KINDS", "Selection", "header_facts"]
+__all__ = ["KINDS", "SERIES_KINDS", "Selection", "header_facts", "selection_of"]
 
 SERIES_KINDS = (
     "scout", "dose_report", "mip", "minip", "mpr", "volume_rendering", "subtraction", "adc",
@@ -133,6 +134,17 @@ class Selection:
                 name = key.replace("_", " ")
                 return f"{name} {value or 'unknown'}, not asked for by {setting}"
         return ""
+
+
+def selection_of(data: DataConfig) -> Selection:
+    """What the settings ask for."""
+    return Selection(
+        modality=data.select_modality,
+        view=data.view,
+        body_part=data.body_part,
+        kinds=data.kinds,
+        series_kind=data.series_kind,
+    )
 
 
 _KIND_NAMES = {

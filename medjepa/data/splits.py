@@ -17,8 +17,9 @@ def grouped_stratified_split(
 ) -> list[np.ndarray]:
     """Share n images out into parts of about `fractions`, whole groups at a time.
 
-    Without groups each image counts as its own; what a group is called does not matter. Each class is in the first part (training)
-    whatever the rest, and no part stays empty while there are groups enough.
+    Without groups each image counts as its own; what a group is called does not matter. Each class
+    is in the first part (training) whatever the rest, and no part stays empty while there are
+    groups enough.
 
     Returns:
         One ascending index array per fraction; together they are 0..n-1.

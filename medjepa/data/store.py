@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from medjepa.data.intensity import gain_and_bias, match_channels
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.private_map import PrivateMap
 from medjepa.data.resize import Fit
 from medjepa.data.shard_files import TensorFile
@@ -82,6 +83,8 @@ class Store:
         height, width = self.settings["size"]
         self.size: tuple[int, int] = (int(height), int(width))
         self.fit: Fit = self.settings["fit"]
+        self.asked: frozenset[str | None] = frozenset(index["asked"].values())
+        """kinds of image that the user said the sources hold; None: as the headers say"""
         self.shards = tuple(Shard(**shard) for shard in index["shards"])
         self._columns: dict[str, list[Any]] = index["items"]
         self.shard = np.asarray(self._columns["shard"], dtype=np.int32)
@@ -136,6 +139,13 @@ class Store:
     def channels(self) -> int:
         """1 if every image is grey, else 3."""
         return max((shard.channels for shard in self.shards), default=1)
+
+    @property
+    def intensity(self) -> IntensityPlan:
+        """How the values of these images became grey levels, for the kinds that are here."""
+        plan = IntensityPlan.from_dict(self.settings["intensity"])
+        kinds = set(self._columns["modality"])
+        return IntensityPlan(tuple(entry for entry in plan.steps if entry[0] in kinds))
 
     def private_map(self) -> PrivateMap:
         """The way back to files and patients; only its owner can read it.

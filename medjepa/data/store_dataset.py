@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from medjepa.data.batching import Sample
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
 from medjepa.errors import DataError
@@ -27,7 +29,8 @@ class StoreDataset(Dataset[Sample]):
     `DataLoader` uses) is much faster than one by one.
 
     Raises:
-        DataError: no store, an index out of range, or an unknown modality.
+        DataError: no store, an index out of range, an unknown modality, or stores that were
+            prepared with different intensity.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class StoreDataset(Dataset[Sample]):
         self.stores = (stores,) if isinstance(stores, Store) else tuple(stores)
         if not self.stores:
             raise DataError("a dataset needs at least one store")
+        first = IntensityPlan.from_dict(self.stores[0].settings["intensity"])
+        check_intensity(self.stores[1:], first)
         self.image_size = _size(image_size, self.stores[0].size)
         present = max(store.channels for store in self.stores)
         self.channels: int = present if channels == "auto" else int(channels)
@@ -51,13 +56,10 @@ class StoreDataset(Dataset[Sample]):
         if chosen.size and not 0 <= chosen.min() <= chosen.max() < total:
             raise DataError(f"an index is outside 0..{total - 1}")
         self.indices = chosen
-        self._modality = np.concatenate(
-            [
-                _modalities(store, name)
-                for store, name in zip(
-                    self.stores, _per_store(modality, len(self.stores)), strict=True
-                )
-            ]
+        kinds = list(zip(self.stores, _per_store(modality, len(self.stores)), strict=True))
+        self._modality = np.concatenate([_modalities(store, name) for store, name in kinds])
+        self._asked = frozenset[str | None]().union(
+            *({name} if name else store.asked for store, name in kinds)
         )
         if present > self.channels:
             _logger.info("colour images are read as luminance (channels=1)")
@@ -73,8 +75,15 @@ class StoreDataset(Dataset[Sample]):
     def pipeline(self) -> Pipeline:
         """How a file becomes the tensor that this dataset yields (of the first store)."""
         store = self.stores[0]
+        # Where the sources were said to be of one kind, so is the next file; else its header says.
+        kind = next(iter(self._asked)) if len(self._asked) == 1 else None
+        plan = IntensityPlan.from_dict(store.settings["intensity"])
         return Pipeline(
-            size=store.size, channels=self.channels, fit=store.fit, image_size=self.image_size
+            size=store.size,
+            channels=self.channels,
+            fit=store.fit,
+            image_size=self.image_size,
+            intensity=replace(plan, modality=kind),
         )
 
     def __len__(self) -> int:
@@ -103,6 +112,24 @@ class StoreDataset(Dataset[Sample]):
     def _read_store(self, store: Store, items: np.ndarray) -> Tensor:
         images = torch.from_numpy(store.gather(items, self.channels))
         return resize_images(images, self.image_size)
+
+
+def check_intensity(stores: Sequence[Store], plan: IntensityPlan) -> None:
+    """Refuse stores whose images were windowed or cropped otherwise than `plan` would.
+
+    Raises:
+        DataError: names the first such store and the kind of image.
+    """
+    wanted = dict(plan.steps)
+    for store in stores:
+        for kind, steps in store.intensity.steps:
+            if steps != wanted.get(kind, steps):
+                raise DataError(
+                    f"{store.path}: prepared with another intensity for {kind} "
+                    f"({'; '.join(step.describe() for step in steps)}, not "
+                    f"{'; '.join(step.describe() for step in wanted[kind])}); "
+                    "give the folder of the images instead, or prepare them alike"
+                )
 
 
 def resize_images(images: Tensor, size: tuple[int, int]) -> Tensor:

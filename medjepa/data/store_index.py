@@ -9,7 +9,7 @@ from typing import Any
 from medjepa.errors import DataError
 
 FORMAT = "medjepa-store"
-VERSION = 3
+VERSION = 4
 INDEX_NAME = "index.json"
 
 

@@ -34,6 +34,8 @@ class StoreWriter:
         self._settings = settings
         self._shard_bytes, self._flush_seconds = shard_bytes, flush_seconds
         self._shards: list[Shard] = []
+        self.asked: dict[str, str | None] = {}
+        """number of a source -> the kind of image that the user said it holds"""
         item = Item if settings.dimensions == 2 else VolumeItem
         self._names = tuple(item.__dataclass_fields__)
         self._items: dict[str, list[Any]] = {name: [] for name in self._names}
@@ -55,6 +57,11 @@ class StoreWriter:
         """Contents that gave several images."""
         parts = self._items.get("part", [])
         return {key for key, part in zip(self._items["key"], parts, strict=False) if part}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Kinds of image among the items that are on the disk."""
+        return tuple(sorted(set(self._items["modality"])))
 
     @property
     def is_due(self) -> bool:
@@ -131,6 +138,7 @@ class StoreWriter:
             "format": FORMAT,
             "version": VERSION,
             "settings": self._settings.to_dict(),
+            "asked": self.asked,
             "shards": [asdict(shard) for shard in self._shards],
             "items": self._items,
         }
@@ -143,9 +151,10 @@ class StoreWriter:
             differing = sorted(n for n in {*there, *asked} if there.get(n) != asked.get(n))
             raise DataError(
                 f"{self.out}: the store there has "
-                + ", ".join(f"{n} = {there.get(n)}, not {asked.get(n)}" for n in differing)
+                + ", ".join(_difference(n, there.get(n), asked.get(n)) for n in differing)
                 + "; use another out= or the same settings"
             )
+        self.asked = index["asked"]
         self._shards = [Shard(**shard) for shard in index["shards"]]
         self._items = {name: list(index["items"][name]) for name in self._names}
 
@@ -155,6 +164,12 @@ class StoreWriter:
         for path in [*self.out.glob("shard-*.safetensors"), *self.out.glob(".*.tmp")]:
             if path.name not in named:
                 path.unlink()
+
+
+def _difference(name: str, there: object, asked: object) -> str:
+    if isinstance(there, dict) or isinstance(asked, dict):
+        return f"another {name}"
+    return f"{name} = {there}, not {asked}"
 
 
 def _plane(image: StoredImage) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from medjepa.data.cache import ensure_store
 from medjepa.data.duplicates import SIDE, fingerprints, thumbnail
-from medjepa.data.store_dataset import StoreDataset
+from medjepa.data.selection import Selection
+from medjepa.data.store_dataset import StoreDataset, check_intensity
 from medjepa.errors import DataError
 from medjepa.evaluation.assess import assess
 from medjepa.evaluation.baselines import principal_components
@@ -41,6 +44,10 @@ def evaluate(
     split: str | None = None,
     table: str | Path | None = None,
     pattern: str | None = None,
+    modality: str | Sequence[str | None] | None = None,
+    frames_per_clip: int = 8,
+    selection: Selection | None = None,
+    privacy: Literal["refuse", "allow"] = "refuse",
     num_classes: int | None = None,
     test_fraction: float = 0.3,
     seed: int = 0,
@@ -64,6 +71,10 @@ def evaluate(
         split: column of a given split; None takes "split" if there is one; "auto" makes one.
         table: a CSV with these columns, if it does not lie beside the images.
         pattern: only files whose name fits ("*.jpg").
+        modality: kind of image, where it is another than in pre-training.
+        frames_per_clip: most images taken from one clip.
+        selection: of DICOM files.
+        privacy: "allow" takes DICOM whose header identifies its patient.
         num_classes: refuse labels that name another number of classes.
         test_fraction: of a split that is made here.
         seed: of a split that is made here, and of resamples and draws.
@@ -91,6 +102,11 @@ def evaluate(
         sources,
         size=height if height == width else (height, width),  # as pre-training writes it
         fit=pipeline.fit,
+        frames_per_clip=frames_per_clip,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=selection,
+        privacy=privacy,
+        modality=modality or pipeline.intensity.modality,
         table=table,
         pattern=pattern,
         group_column=group,
@@ -98,6 +114,7 @@ def evaluate(
         num_workers=num_workers,
         progress=progress,
     )
+    check_intensity(stores, pipeline.intensity)
     labelled = gather(
         stores,
         label,

@@ -12,6 +12,7 @@ from medjepa.data.cache import ensure_store
 from medjepa.data.labels import labelled
 from medjepa.data.prepare_report import PrepareReport
 from medjepa.data.private_map import PRIVATE
+from medjepa.data.selection import selection_of
 from medjepa.data.splits import check_no_group_crosses, grouped_stratified_split
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset
@@ -65,7 +66,7 @@ def open_sources(config: Config) -> Sources:
     options: dict[str, Any] = {
         "image_size": config.data.target_size,
         "channels": config.model.in_channels,
-        "modality": _modalities(config.data.modality, len(stores)),
+        "modality": config.data.kinds_of_image,
     }
     dataset = StoreDataset(stores, indices=np.flatnonzero(train), **options)
     held = StoreDataset(stores, indices=np.flatnonzero(val), **options) if val.any() else None
@@ -98,6 +99,11 @@ def _stores(config: Config) -> list[Store]:
             size=config.data.target_size,
             channels="auto",
             fit=config.data.fit,
+            frames_per_clip=config.data.frames_per_clip,
+            intensity=config.data.intensity,
+            selection=selection_of(config.data),
+            privacy=config.privacy,
+            modality=config.data.kinds_of_image,
             table=config.data.table,
             image_column=config.data.image_column,
             group_column=config.data.group_column,
@@ -118,6 +124,8 @@ def _stores(config: Config) -> list[Store]:
             "prepared: %d files found, %d good, %d skipped, %d failed",
             report.found, report.good, report.skipped, report.failed,
         )  # fmt: skip
+        for line in report.intensity:
+            _logger.info("intensity of %s", line)
         for path, reason in report.failures[:10]:
             _logger.warning("left out: %s: %s", path, reason, extra=CONSOLE_ONLY)
     return stores
@@ -178,8 +186,3 @@ def _hold_out(
     val = np.zeros_like(train)
     val[chosen[held]] = True
     return train & ~val, val
-
-
-def _modalities(names: str | tuple[str, ...], num_stores: int) -> list[str | None]:
-    listed = [names] * num_stores if isinstance(names, str) else list(names)
-    return [None if name == "auto" else name for name in listed]

@@ -25,13 +25,13 @@ FURTHER = """
 model: [name, objective, projector_dim, projection_dim, num_directions, stop_gradient, dropout]
 views: [num_full_views, num_hidden_views, view_mask_type, full_scale, hidden_scale, strength]
 training: [gradient_clip, final_learning_rate, max_steps, max_minutes]
-data: [fit, modality, intensity, kinds, select_modality, view, body_part, series_kind,
-  pattern, weights, table, image_column, group_column, split_column, use_all,
-  val_fraction, cache_dir]
+data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, select_modality,
+  view, body_part, series_kind, pattern, weights, table, image_column, group_column,
+  split_column, use_all, val_fraction, cache_dir]
 logging: [save_minutes, use_tensorboard]
 evaluation: [num_bootstrap, batch_size]
 """
-PLAIN = {"out", "label", "checkpoint", "resume", "seed"}
+PLAIN = {"out", "label", "checkpoint", "resume", "seed", "privacy"}
 
 
 def keys(text):

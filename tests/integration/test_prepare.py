@@ -14,6 +14,7 @@ from image_files import broken_files, grey, write_dicom, write_png
 
 from medjepa.cli.main import main
 from medjepa.data import open_store, prepare
+from medjepa.data.selection import Selection
 from medjepa.data.worker_process import Limits
 from medjepa.data.workers import map_in_processes
 from medjepa.errors import ConfigError, DataError
@@ -57,7 +58,8 @@ def test_the_catalogue_of_bad_files_stops_nothing(tmp_path, real_data):
     fill(folder, 3)
     (folder / "bad").symlink_to(real_data("bad_inputs") / "image")  # a link to a folder is skipped
     report = prepare([folder, real_data("bad_inputs") / "dicom", real_data("bad_inputs") / "image"],
-                     tmp_path / "out", size=8, num_workers=2)  # fmt: skip
+                     tmp_path / "out", size=8, num_workers=2, privacy="allow",
+                     selection=Selection(kinds=()))  # fmt: skip
     assert report.good + report.skipped + report.failed == report.found
     assert report.failed >= 35
     assert np.isfinite(open_store(tmp_path / "out").gather(np.arange(report.num_images), 3)).all()

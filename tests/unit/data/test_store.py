@@ -62,7 +62,7 @@ def test_each_content_keeps_its_dtype(mixed):
     assert kinds == [("uint8", 1), ("uint8", 3), ("uint16", 1), ("int16", 1), ("float32", 1),
                      ("float32", 1)]  # fmt: skip
     assert store.items[0].window == (0, 255)
-    assert store.items[3].window == (-160.0, 239.0)
+    assert store.items[3].window == (-1000.0, 1000.0)  # HU, whatever the file's own window
     assert [i.modality for i in store.items][3:5] == ["ct", "generic"]
     assert store.items[3].spacing == (0.5, 0.75)
     assert (store.items[0].height, store.items[0].width) == (40, 50)

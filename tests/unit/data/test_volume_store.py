@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from image_files import grey, write_nifti, write_png
 
 from medjepa.data import open_store, open_volumes, prepare, read
-from medjepa.data.ingest import IngestSettings, ingest
+from medjepa.data.ingest import IngestSettings, IngestTask, ingest
 from medjepa.data.planes import chosen_frames
 from medjepa.data.shard_files import TensorFile, write_tensors
 from medjepa.data.volume_items import stored_volume
@@ -201,12 +201,14 @@ def test_a_clip_gives_frames_of_one_group_to_a_store_of_images(monkeypatch, tmp_
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
     settings = IngestSettings((6, 5), frames_per_clip=4)
     monkeypatch.setattr("medjepa.data.ingest.read", lambda path: clip)
-    result = ingest((str(tmp_path / "a.npy"),), settings, frozenset())
+    result = ingest(IngestTask((str(tmp_path / "a.npy"),)), settings, frozenset())
     assert (result.status, result.group, result.num_constant) == ("good", "P", 1)
     assert [image.part for image in result.images] == [2, 7, 17]
     monkeypatch.setattr("medjepa.data.ingest.read", lambda path: stack)
     result = ingest(
-        (str(tmp_path / "a.npy"),), IngestSettings((6, 5), frames_per_clip=2), frozenset()
+        IngestTask((str(tmp_path / "a.npy"),)),
+        IngestSettings((6, 5), frames_per_clip=2),
+        frozenset(),
     )
     assert [image.part for image in result.images] == [0, 1, 2, 3, 4, 10, 11, 13, 14]
     assert len({image.window for image in result.images}) == 1
@@ -219,6 +221,8 @@ def test_processes_give_what_this_process_gives(volumes, tmp_path):
     for index in range(3):
         np.testing.assert_array_equal(here.read(index), there.read(index))
     index = json.loads((report.out / "index.json").read_text())
-    assert index["settings"] == {"dimensions": 3, "channels": "auto", "spacing": None}
+    settings = index["settings"]
+    assert (settings["dimensions"], settings["channels"], settings["spacing"]) == (3, "auto", None)
+    assert set(settings) == {"dimensions", "channels", "spacing", "intensity", "selection"}
     assert report.num_decoded == 4
     assert report.files_per_second > 0
