@@ -28,8 +28,11 @@ _HOMES = {
     "prepare": "preparation",
     "read": "decode",
     "read_all_series": "decode.series",
+    "read_region": "decode.slide",
     "read_series": "decode.series",
     "read_table": "tables",
+    "read_tiles": "decode.slide",
+    "slide_info": "decode.slide",
 }
 __all__ = sorted(_HOMES)
 

@@ -21,12 +21,13 @@ READABLE = frozenset(_READERS)
 """Names of the formats that `read` takes, as `sniff` gives them."""
 
 
-def read(path: str | os.PathLike[str]) -> MedicalImage:
+def read(path: str | os.PathLike[str], *, page: int | None = None) -> MedicalImage:
     """Read one image file, whatever its name ends in: PNG, JPEG, TIFF, DICOM, NIfTI or .npy.
 
     Returns (C, *spatial) in stored units, the spatial axes named by `axes`: y, x of an image,
-    z, y, x of a volume, t, y, x of a clip. A folder is read as one DICOM series. The whole file is
-    checked before memory is taken: a header that asks for more than the limit is refused.
+    z, y, x of a volume, t, y, x of a clip. A folder is read as one DICOM series; `page` chooses
+    one page of a TIFF. The whole file is checked before memory is taken: a header that asks for
+    more than the limit is refused.
 
     Raises:
         InputError: the file is not an image that is read here, is damaged, or does not add up; the
@@ -41,10 +42,12 @@ def read(path: str | os.PathLike[str]) -> MedicalImage:
     module = _READERS.get(kind)
     if module is None:
         raise InputError(name, "this format is not read", format=kind)
-    decode: Callable[[str, str], MedicalImage] = import_module(
-        f"medjepa.data.decode.{module}"
-    ).decode
-    return decode(name, kind)
+    decode: Callable[..., MedicalImage] = import_module(f"medjepa.data.decode.{module}").decode
+    if page is None:
+        return decode(name, kind)
+    if kind != "TIFF":
+        raise InputError(name, "page= chooses one of a TIFF; this is none", format=kind)
+    return decode(name, kind, page)
 
 
 __all__ = ["READABLE", "read"]

@@ -6,7 +6,7 @@ from image_files import grey, png_bomb, write_png
 from PIL import Image
 
 from medjepa.data import read
-from medjepa.errors import InputError, InputWarning
+from medjepa.errors import InputError
 
 
 def test_16_bits_stay_16_bits(tmp_path):
@@ -61,16 +61,6 @@ def test_tiff_keeps_its_dtype(tmp_path, dtype):
     image = read(tmp_path / "a.tif")
     assert image.array.dtype == dtype
     np.testing.assert_array_equal(image.array[0], array)
-
-
-def test_a_tiff_of_several_pages_says_that_one_is_read(tmp_path):
-    import tifffile
-
-    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
-        for seed in range(2):
-            tiff.write(grey(seed), contiguous=False)
-    with pytest.warns(InputWarning, match="2 pages"):
-        np.testing.assert_array_equal(read(tmp_path / "a.tif").array[0], grey(0))
 
 
 def test_refusals_name_the_file_and_the_reason(tmp_path):
