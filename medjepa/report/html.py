@@ -1,6 +1,6 @@
 """One self-contained page: everything inline, nothing fetched, no path and no patient in it."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from medjepa.evaluation.label_efficiency import COARSE_GRID
 from medjepa.evaluation.probes import C_GRID
@@ -23,8 +23,8 @@ from medjepa.report.figures import (
 OUTCOME_STYLES = {"helped": "good", "did not help": "bad", "cannot tell": "unsure"}
 
 
-def render_html(report: Report) -> str:
-    """Fill the page's template."""
+def template(name: str) -> Template:
+    """A page's template; what is filled in is escaped, and what is missing is an error."""
     environment = Environment(
         loader=PackageLoader("medjepa.report"),
         autoescape=True,
@@ -32,9 +32,15 @@ def render_html(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(share=share, interval=interval)
+    return environment.get_template(name)
+
+
+def render_html(report: Report) -> str:
+    """Fill the page's template."""
     picture = report.embedding_map
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
+        share=share,
+        interval=interval,
         report=report,
         outcome_style=OUTCOME_STYLES[report.verdict.outcome],
         against={comparison.against: comparison for comparison in report.comparisons},
