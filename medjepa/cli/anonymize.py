@@ -34,6 +34,9 @@ Exit status 1: some files stayed behind.
   clean_structured=false   keep codes and numbers of reports (basic)
   clean_graphics=false     keep drawn annotations, without texts (basic)
   clean_pixels=quarantine  what looks like burned-in text: quarantine, or blank
+  regions=FILE.yaml        rectangles to blank or keep, by device: what it lists has been looked at;
+                           regions=ctp: those that CTP and deid publish
+  ocr=tesseract            look for text with that program too, if it is installed
   secret=FILE              the project's secret; made in OUT.private/secret.key if there is none
   num_workers=N            processes; 0: none beside this one
 """

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from medjepa.data.deid.one import Outcome, clean_one, pending_file
 from medjepa.data.deid.options import Options
+from medjepa.data.deid.pixels.ocr import find_program
+from medjepa.data.deid.pixels.regions import catalogue_text, read_rules
 from medjepa.data.deid.pseudonyms import Pseudonyms
 from medjepa.data.deid.secret import project_secret
 from medjepa.data.deid.single import DEVICE_COLUMNS
@@ -109,6 +111,11 @@ class _Job:
         inside, outside = source.resolve(), out.resolve()
         if inside == outside or inside in outside.parents or outside in inside.parents:
             raise ConfigError(f"{out}: input and output must not lie one in the other")
+        self.regions = options.regions and catalogue_text(options.regions)
+        if options.regions:
+            read_rules(options.regions)
+        if options.ocr:
+            find_program()
         self.private = out.with_name(out.name + ".private")
         self.quarantine = out.with_name(out.name + ".quarantine")
         if out.exists() and not out.is_dir():
@@ -236,7 +243,8 @@ class _Job:
     def _read_journal(self) -> None:
         """Lines of earlier runs, the last one of a file counts; a line that was cut is left out."""
         path = self.private / "journal.jsonl"
-        digest = hashlib.sha256(repr((self.options, self.pseudonyms.secret)).encode()).hexdigest()
+        settings = repr((self.options, self.pseudonyms.secret, self.regions))
+        digest = hashlib.sha256(settings.encode()).hexdigest()
         head = json.dumps({"settings": digest}).encode()
         if not path.is_file():
             write_atomic(path, head + b"\n", mode=PRIVATE_FILE_MODE)

@@ -23,7 +23,8 @@ class Options:
         clean_graphics: keep drawn annotations without their texts (basic only).
         clean_pixels: "quarantine" what may have text burned in, or "blank" what was found.
         clean_faces: name of a tool that removes the face from head volumes; "" warns only.
-        regions: a file with rectangles to blank, by device.
+        regions: a file with rectangles to blank or keep, by device; "ctp": the published ones.
+        ocr: a program that looks for text beside our own search; "" for none.
     """
 
     profile: Literal["strict", "basic"] = "strict"
@@ -40,6 +41,7 @@ class Options:
     clean_pixels: Literal["quarantine", "blank"] = "quarantine"
     clean_faces: str = ""
     regions: str = ""
+    ocr: Literal["", "tesseract"] = ""
 
     def columns(self) -> tuple[str, ...]:
         """Columns of the table that are asked for, the one that counts most first."""

@@ -10,6 +10,8 @@ from medjepa.data.decode.dicom_library import errors
 from medjepa.data.deid.options import Options
 from medjepa.data.deid.pixels.faces import face_warning
 from medjepa.data.deid.pixels.native import clean_native
+from medjepa.data.deid.pixels.ocr import OcrError, read_text
+from medjepa.data.deid.pixels.regions import apply_rules
 from medjepa.data.deid.pixels.risk import needs_regions, why_at_risk
 from medjepa.data.deid.pixels.streams import clean_streams
 from medjepa.data.deid.pixels.text_marks import blank_text, find_text
@@ -57,19 +59,37 @@ def _clean(target: Dataset, source: Dataset, options: Options, result: PixelResu
         result.quarantine = clean_native(target, result.steps)
     if result.quarantine:
         return
+    covered = bool(options.regions) and apply_rules(target, source, options.regions, result.steps)
+    # Whoever lists a device in a catalogue has looked at its images.
     if needs_regions(source):
-        result.quarantine = keep_regions(target, source, result.steps)
-    else:
+        reason = keep_regions(target, source, result.steps)
+        result.quarantine = "" if covered else reason
+    elif not covered:
         result.quarantine = why_at_risk(source)
-        if not result.quarantine:
-            found = find_text(target)
-            if found and options.clean_pixels == "blank":
-                blank_text(target, found, result.steps)
-            elif found:
-                result.quarantine = (
-                    f"marks like text in the image ({len(found)} places); look at it, or use "
-                    "clean_pixels=blank"
-                )
+    if not result.quarantine:
+        _look_for_text(target, options, result, is_ultrasound=needs_regions(source))
     warning = face_warning(source)
     if warning:
         result.warnings.append(warning)
+
+
+def _look_for_text(
+    target: Dataset, options: Options, result: PixelResult, *, is_ultrasound: bool
+) -> None:
+    found = find_text(target)
+    if options.ocr:
+        try:
+            found += read_text(target)
+        except OcrError as error:
+            result.quarantine = f"its text cannot be looked for: {error}"
+            return
+    if found and options.clean_pixels == "blank":
+        blank_text(target, found, result.steps)
+    elif found and is_ultrasound:
+        # Scales and settings stand inside the regions of nearly every machine.
+        result.warnings.append("marks like text inside the ultrasound regions: look at a few")
+    elif found:
+        result.quarantine = (
+            f"marks like text in the image ({len(found)} places); look at it, or use "
+            "clean_pixels=blank"
+        )

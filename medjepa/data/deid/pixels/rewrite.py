@@ -30,3 +30,13 @@ def store_uncompressed(target: Dataset, pixels: np.ndarray) -> None:
     )
     target["PixelData"] = element
     target.file_meta.TransferSyntaxUID = pydicom().uid.UID(_EXPLICIT)
+
+
+def black(target: Dataset) -> np.ndarray:
+    """The samples that are shown as black."""
+    photometric = str(target.PhotometricInterpretation)
+    if photometric.startswith("YBR"):
+        return np.array([0, 128, 128])
+    if photometric == "MONOCHROME1":
+        return np.array([(1 << int(target.BitsStored)) - 1])
+    return np.zeros(int(target.SamplesPerPixel), dtype=int)

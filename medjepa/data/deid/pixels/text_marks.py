@@ -50,7 +50,7 @@ class _Letter:
 def find_text(target: Dataset) -> list[Row]:
     """Rows of letters in all frames of an image."""
     rows: list[Row] = []
-    for number, frame in enumerate(_frames(target)):
+    for number, frame in enumerate(frames_of(target)):
         rows += [Row(number, *box) for box in find_rows(frame)]
     return rows
 
@@ -100,7 +100,8 @@ def blank_text(target: Dataset, rows: list[Row], steps: list[str]) -> None:
     steps.append(f"{len(rows)} rows of text blanked")
 
 
-def _frames(target: Dataset) -> list[np.ndarray]:
+def frames_of(target: Dataset) -> list[np.ndarray]:
+    """Every frame as (Y, X), colour as its brightest sample."""
     pixels = np.asarray(pydicom().pixels.pixel_array(target, raw=True))
     if int(target.SamplesPerPixel) > 1:
         pixels = pixels.max(axis=-1)

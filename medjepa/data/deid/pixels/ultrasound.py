@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medjepa.data.decode.dicom_library import pydicom
-from medjepa.data.deid.pixels.rewrite import store_uncompressed
+from medjepa.data.deid.pixels.rewrite import black, store_uncompressed
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -38,19 +38,10 @@ def keep_regions(target: Dataset, source: Dataset, steps: list[str]) -> str:
     colour = int(target.SamplesPerPixel) > 1
     # (frames, Y, X, samples), whichever of them there are
     frames = pixels.reshape(-1, *shape, pixels.shape[-1] if colour else 1)
-    frames[:, ~inside] = _black(target)
+    frames[:, ~inside] = black(target)
     store_uncompressed(target, pixels)
     steps.append("ultrasound blanked outside its regions")
     return ""
-
-
-def _black(target: Dataset) -> np.ndarray:
-    photometric = str(target.PhotometricInterpretation)
-    if photometric.startswith("YBR"):
-        return np.array([0, 128, 128])
-    if photometric == "MONOCHROME1":
-        return np.array([(1 << int(target.BitsStored)) - 1])
-    return np.zeros(int(target.SamplesPerPixel), dtype=int)
 
 
 def _box(region: Dataset) -> tuple[int, int, int, int]:

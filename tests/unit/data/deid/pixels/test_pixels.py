@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from pixel_files import BIG, EXPLICIT, J2K, JPEG, SC, US, made, text
 
 from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.deid.options import Options
@@ -15,49 +16,10 @@ from medjepa.data.deid.pixels import clean_pixels
 from medjepa.data.deid.pixels.streams import StreamError, clean_frame
 from medjepa.data.deid.pixels.text_marks import find_rows
 
-CT, SC = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
-US = "1.2.840.10008.5.1.4.1.1.3.1"
-EXPLICIT, BIG, JPEG, J2K = (
-    "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50",
-    "1.2.840.10008.1.2.4.90",
-)  # fmt: skip
-
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-def made(pixels, sop=CT, syntax=EXPLICIT, stored=12, **more):
-    library = pydicom()
-    data = library.Dataset()
-    data.file_meta = library.dataset.FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = library.uid.UID(syntax)
-    data.SOPClassUID, data.Modality = sop, {CT: "CT", US: "US"}.get(sop, "OT")
-    shape = pixels.shape
-    colour = pixels.ndim > 2 and shape[-1] == 3
-    data.Rows, data.Columns = shape[-3:-1] if colour else shape[-2:]
-    data.NumberOfFrames = shape[0] if pixels.ndim == 3 + colour else 1
-    data.SamplesPerPixel = 3 if colour else 1
-    data.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        data.PlanarConfiguration = 0
-    bits = pixels.dtype.itemsize * 8
-    data.BitsAllocated, data.BitsStored = bits, min(stored, bits)
-    data.HighBit, data.PixelRepresentation = data.BitsStored - 1, int(pixels.dtype.kind == "i")
-    order = ">" if syntax == BIG else "<"
-    data.PixelData = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
-    data["PixelData"].VR = "OB" if bits == 8 else "OW"
-    for name, value in more.items():
-        setattr(data, name, value)
-    return data
-
-
-def text(label, size=16):
-    font = ImageFont.load_default(size)
-    canvas = Image.new("L", (int(font.getlength(label)) + 4, 2 * size))
-    ImageDraw.Draw(canvas).text((1, 1), label, 255, font=font)
-    return np.asarray(canvas) > 127
 
 
 def burned(rng, label="MUELLER HANS 1956", value=4095, low=900, high=1100, shape=(96, 256)):
