@@ -37,6 +37,8 @@ Exit status 1: some files stayed behind.
   regions=FILE.yaml        rectangles to blank or keep, by device: what it lists has been looked at;
                            regions=ctp: those that CTP and deid publish
   ocr=tesseract            look for text with that program too, if it is installed
+  clean_faces=pydeface     take faces out of CT and MR volumes of the head with an installed tool:
+                           pydeface, fsl_deface, or a command with {input} and {output} (NIfTI)
   secret=FILE              the project's secret; made in OUT.private/secret.key if there is none
   num_workers=N            processes; 0: none beside this one
 """

@@ -11,17 +11,20 @@ import io
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from medjepa.data.deid.defacing import command_of, remove_face
+from medjepa.data.deid.identity import Quarantined
 from medjepa.data.deid.one import Outcome, clean_one, pending_file
 from medjepa.data.deid.options import Options
+from medjepa.data.deid.pixels.faces import FACE
 from medjepa.data.deid.pixels.ocr import find_program
 from medjepa.data.deid.pixels.regions import catalogue_text, read_rules
 from medjepa.data.deid.pseudonyms import Pseudonyms
+from medjepa.data.deid.report import AnonymizeReport
 from medjepa.data.deid.secret import project_secret
 from medjepa.data.deid.single import DEVICE_COLUMNS
 from medjepa.data.files import (
@@ -37,36 +40,12 @@ from medjepa.data.worker_process import Limits
 from medjepa.data.workers import map_in_processes
 from medjepa.errors import ConfigError, DataError
 
+__all__ = ["AnonymizeReport", "anonymize"]
+
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 _FILE_BYTES = 8 << 30
+_PLACED = ("written", "waiting")
 _TWICE = "another file with the same SOPInstanceUID but other content is in the output"
-
-
-@dataclass
-class AnonymizeReport:
-    """written + quarantined + skipped == found, always.
-
-    Attributes:
-        out: the output folder.
-        found: files below the input.
-        written: files in the output.
-        known: those of them that an earlier run had written.
-        patients: how many different pseudonyms.
-        without_patient: files without a PatientID, whose study counts as a patient.
-        quarantined: (path below the input, reason) of what stayed behind.
-        skips: how many were skipped, by reason.
-        doubts: how many files have a doubt, by its text.
-    """
-
-    out: Path
-    found: int = 0
-    written: int = 0
-    known: int = 0
-    patients: int = 0
-    without_patient: int = 0
-    quarantined: list[tuple[str, str]] = field(default_factory=list)
-    skips: Counter[str] = field(default_factory=Counter)
-    doubts: Counter[str] = field(default_factory=Counter)
 
 
 def anonymize(
@@ -116,6 +95,8 @@ class _Job:
             read_rules(options.regions)
         if options.ocr:
             find_program()
+        if options.clean_faces:
+            command_of(options.clean_faces)
         self.private = out.with_name(out.name + ".private")
         self.quarantine = out.with_name(out.name + ".quarantine")
         if out.exists() and not out.is_dir():
@@ -161,16 +142,19 @@ class _Job:
             else (clean_one(path, *arguments) for path in paths)
         )  # fmt: skip
         waiting = {entry.relative for entry in self.todo}
-        pseudonyms: set[str] = set()
-        with closing(results), (progress or _silent)("de-identifying", len(self.todo)) as advance:
+        show = progress or _silent
+        with closing(results), show("de-identifying", len(self.todo)) as advance:
             for entry in self.found:
                 if entry.relative in waiting:
-                    outcome = self._settle(entry, next(results))
+                    self._settle(entry, next(results))
                     advance(1)
                 else:
-                    outcome = self.done[entry.relative][1]
-                    self.report.known += outcome.status == "written"
-                self._count(entry, outcome, pseudonyms)
+                    self.report.known += self.done[entry.relative][1].status == "written"
+        if self.options.clean_faces:
+            self._remove_faces(show)
+        pseudonyms: set[str] = set()
+        for entry in self.found:
+            self._count(entry, self.done[entry.relative][1], pseudonyms)
         self.report.patients = len(pseudonyms)
         self._drop_what_is_gone()
         assert self.report.found == (
@@ -204,13 +188,13 @@ class _Job:
         )
         self._table("patients.csv", ("patient", "pseudonym", "known_by"), patients)
 
-    def _settle(self, entry: Found, outcome: Outcome) -> Outcome:
+    def _settle(self, entry: Found, outcome: Outcome) -> None:
         """Give a cleaned file its place, and write down what became of it."""
         waiting = pending_file(str(self.pending), str(self._path(entry)))
-        if outcome.status == "written":
+        if outcome.status in _PLACED:
             owner = self.places.setdefault(outcome.place, entry.relative)
             if owner == entry.relative:
-                target = self.out / outcome.place
+                target = self._file_of(outcome)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 waiting.replace(target)
             elif self.done[owner][1].digest == outcome.digest:
@@ -218,8 +202,11 @@ class _Job:
             else:
                 outcome = Outcome("quarantined", reason=_TWICE)
         waiting.unlink(missing_ok=True)
-        self.done[entry.relative] = (_stamp(entry), outcome)
-        line = {"path": entry.relative, **_stamp(entry), **asdict(outcome)}
+        self._record(entry.relative, _stamp(entry), outcome)
+
+    def _record(self, relative: str, stamp: dict[str, int], outcome: Outcome) -> None:
+        self.done[relative] = (stamp, outcome)
+        line = {"path": relative, **stamp, **asdict(outcome)}
         descriptor = os.open(
             self.private / "journal.jsonl",
             os.O_WRONLY | os.O_APPEND | os.O_CREAT,
@@ -227,7 +214,53 @@ class _Job:
         )
         with os.fdopen(descriptor, "ab") as journal:
             journal.write(json.dumps(line).encode() + b"\n")
-        return outcome
+
+    def _remove_faces(self, progress: Progress) -> None:
+        """What waits goes through the tool, a series at a time, and only then to the output."""
+        series: dict[Path, list[str]] = {}
+        for relative, (_, outcome) in sorted(self.done.items()):
+            if outcome.status == "waiting":
+                series.setdefault(self._file_of(outcome).parent, []).append(relative)
+        with progress("removing faces", len(series)) as advance:
+            for folder, members in series.items():
+                done, part = (folder.with_name(folder.name + end) for end in (".done", ".part"))
+                reason = ""
+                try:
+                    if not done.is_dir():  # else a run was stopped while it moved the files
+                        shutil.rmtree(part, ignore_errors=True)
+                        remove_face(sorted(folder.iterdir()), self.options.clean_faces, part)
+                        part.rename(done)
+                except Quarantined as error:
+                    reason = str(error)
+                for relative in members:
+                    self._settle_face(relative, done, reason)
+                shutil.rmtree(folder)
+                shutil.rmtree(done, ignore_errors=True)
+                advance(1)
+
+    def _settle_face(self, relative: str, done: Path, reason: str) -> None:
+        stamp, outcome = self.done[relative]
+        if reason:
+            self.places.pop(outcome.place)
+            self._record(relative, stamp, Outcome("quarantined", reason=reason))
+            return
+        content = (done / Path(outcome.place).name).read_bytes()
+        clean = replace(
+            outcome,
+            status="written",
+            digest=hashlib.sha256(content).hexdigest(),
+            steps=(*outcome.steps, "face removed"),
+            doubts=tuple(doubt for doubt in outcome.doubts if doubt != FACE),
+        )
+        target = self.out / outcome.place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, content)
+        self._record(relative, stamp, clean)
+
+    def _file_of(self, outcome: Outcome) -> Path:
+        """Where the cleaned file lies: in the output, or with the owner until its face is gone."""
+        whole = outcome.status == "written"
+        return (self.out if whole else self.private / "faces") / outcome.place
 
     def _count(self, entry: Found, outcome: Outcome, pseudonyms: set[str]) -> None:
         if outcome.status == "written":
@@ -266,7 +299,7 @@ class _Job:
                 values[name] = tuple(values[name])
             outcome = Outcome(**values)
             self.done[relative] = (stamp, outcome)
-            if outcome.status == "written":
+            if outcome.status in _PLACED:
                 self.places[outcome.place] = relative
 
     def _drop_what_is_gone(self) -> None:
@@ -280,7 +313,7 @@ class _Job:
         shutil.rmtree(self.pending, ignore_errors=True)
 
     def _is_there(self, outcome: Outcome) -> bool:
-        return outcome.status != "written" or (self.out / outcome.place).is_file()
+        return outcome.status not in _PLACED or self._file_of(outcome).is_file()
 
     def _path(self, entry: Found) -> Path:
         return self.source / entry.relative if self.source.is_dir() else self.source

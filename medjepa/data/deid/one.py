@@ -9,6 +9,7 @@ from typing import Literal
 from medjepa.data.decode.sniff import UnknownContentError, sniff, suffix_of
 from medjepa.data.deid.identity import Quarantined
 from medjepa.data.deid.options import Options
+from medjepa.data.deid.pixels.faces import FACE
 from medjepa.data.deid.pseudonyms import Pseudonyms
 from medjepa.data.deid.single import clean_file
 from medjepa.errors import InputError
@@ -19,7 +20,7 @@ class Outcome:
     """What became of one file; private.
 
     Attributes:
-        status: "written", "quarantined" or "skipped".
+        status: "written", "waiting" (for its face to be removed), "quarantined" or "skipped".
         reason: why not written.
         place: where it belongs below the output folder.
         digest: of the written bytes.
@@ -31,7 +32,7 @@ class Outcome:
         doubts: what the owner should know.
     """
 
-    status: Literal["written", "quarantined", "skipped"]
+    status: Literal["written", "waiting", "quarantined", "skipped"]
     reason: str = ""
     place: str = ""
     digest: str = ""
@@ -69,8 +70,9 @@ def clean_one(path: str, pseudonyms: Pseudonyms, options: Options, pending: str)
          f"{dataset.SOPInstanceUID}.dcm"]
     )  # fmt: skip
     _write(pending_file(pending, path), cleaned.content)
+    has_face = bool(options.clean_faces) and FACE in cleaned.doubts
     return Outcome(
-        "written",
+        "waiting" if has_face else "written",
         place=place,
         digest=hashlib.sha256(cleaned.content).hexdigest(),
         patient=cleaned.identity.key,

@@ -22,7 +22,8 @@ class Options:
         clean_structured: keep codes and numbers of structured reports.
         clean_graphics: keep drawn annotations without their texts (basic only).
         clean_pixels: "quarantine" what may have text burned in, or "blank" what was found.
-        clean_faces: name of a tool that removes the face from head volumes; "" warns only.
+        clean_faces: a tool that removes the face from head volumes (pydeface, fsl_deface, or a
+            command line with {input} and {output}); "" warns only.
         regions: a file with rectangles to blank or keep, by device; "ctp": the published ones.
         ocr: a program that looks for text beside our own search; "" for none.
     """

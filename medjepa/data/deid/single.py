@@ -112,7 +112,7 @@ def clean_file(path: str, pseudonyms: Pseudonyms, options: Options) -> Cleaned:
         steps, doubts = tuple(result.steps), tuple(result.warnings)
         mark_pixels(target)
     device = tuple(_short(source, keyword) for keyword in DEVICE_COLUMNS)
-    return Cleaned(_written(target), target, identity, steps, doubts, device)
+    return Cleaned(written(target), target, identity, steps, doubts, device)
 
 
 def _is_directory(source: Dataset) -> bool:
@@ -136,7 +136,12 @@ def _short(source: Dataset, keyword: str) -> str:
         return ""
 
 
-def _written(target: Dataset) -> bytes:
+def written(target: Dataset) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        Quarantined: the data set cannot be written.
+    """
     target.preamble = b"\0" * 128
     buffer = io.BytesIO()
     config = pydicom().config

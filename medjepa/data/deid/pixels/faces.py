@@ -10,6 +10,8 @@ else:  # pydicom is imported guarded, on first use
 _PARTS = ("HEAD", "BRAIN", "SKULL", "FACE", "ORBIT", "HEADNECK", "SINUS", "EYE", "EAR", "TMJ")
 _WORDS = ("HEAD", "BRAIN", "SKULL", "CRAN", "NEURO", "FACE", "SINUS", "ORBIT", "KOPF", "TETE")
 
+FACE = "a volume of the head: a face can be rendered from it (recognisable visual features)"
+
 
 def face_warning(source: Dataset) -> str:
     """A sentence for a slice or volume of the head in CT or MR; "" for everything else."""
@@ -22,4 +24,4 @@ def face_warning(source: Dataset) -> str:
     ).upper()
     if part not in _PARTS and not any(word in words for word in _WORDS):
         return ""
-    return "a volume of the head: a face can be rendered from it (recognisable visual features)"
+    return FACE
