@@ -49,7 +49,7 @@ def _near(
     compared = [n for n in numbers if n not in others][:MOST_COMPARED]
     if len(compared) < 2:
         return []
-    pairs = near_pairs(np.stack([_print(seen[n]) for n in compared]))
+    pairs = near_pairs(np.stack([_fingerprint(seen[n]) for n in compared]))
     return [tuple(compared[i] for i in group) for group in joined(pairs)]
 
 
@@ -62,6 +62,6 @@ def _named(groups: list[list[int]], numbers: Sequence[int]) -> list[tuple[int, .
     return [tuple(numbers[i] for i in group) for group in groups]
 
 
-def _print(one: Seen) -> np.ndarray:
-    assert one.print is not None
-    return one.print
+def _fingerprint(one: Seen) -> np.ndarray:
+    assert one.fingerprint is not None
+    return one.fingerprint

@@ -28,7 +28,7 @@ _FEW = 1 << 16
 _MANY_VALUES = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What one file holds; about 2 KB, whatever the file's size, and nothing that names anyone.
 
@@ -56,7 +56,7 @@ class Seen:
         num_values: different values in the middle plane, at most 32 are told apart.
         constant: whether all values are equal.
         num_constant: slices or frames without structure.
-        print: float32 fingerprint of the middle plane; empty for a broken file.
+        fingerprint: (D,) float32, of the middle plane; empty for a broken file.
         look: (16, 16) int8 of it, of mean 0 and standard deviation 32; likewise.
         warnings: what was doubtful.
     """
@@ -84,7 +84,7 @@ class Seen:
     num_values: int = 0
     constant: bool = False
     num_constant: int = 0
-    print: np.ndarray | None = None
+    fingerprint: np.ndarray | None = None
     look: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
 
@@ -213,7 +213,7 @@ def _measured(seen: Seen, image: MedicalImage, secret: str) -> Seen:
         num_values=min(len(np.unique(shown)), _MANY_VALUES) if array.dtype.kind in "iub" else 0,
         constant=constant,
         num_constant=num_constant,
-        print=fingerprints(small[None])[0],
+        fingerprint=fingerprints(small[None])[0],
         look=_look(small),
     )
 

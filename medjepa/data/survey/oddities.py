@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from medjepa.data.survey.examine import Seen
-from medjepa.data.survey.findings import Finding, counted, single
+from medjepa.data.survey.findings import Finding, Level, counted, single
 
 MIN_ALIKE = 8
 """Images of one kind from which on one can be told to be unlike the others."""
@@ -14,7 +14,10 @@ MIN_ALIKE = 8
 OUTLIER = 6.0
 """Robust z (median and MAD) from which a spacing, size or grey level is named."""
 
-COHERENT, INVERTED = 0.45, -0.4
+MOST_OUTLIERS = 0.1
+"""Share of the images of one kind that can be outliers."""
+
+COHERENT, INVERTED = 0.66, -0.4
 """Correlation with the typical picture: of the median image at least, of an inverted one at most;
 measured in docs/how-to/inspect.md."""
 
@@ -104,15 +107,17 @@ def outliers(seen: Mapping[int, Seen]) -> list[Finding]:
             rows = [(n, value) for n in numbers if (value := measure(seen[n])) is not None]
             if len(rows) >= MIN_ALIKE:
                 scores = _robust_z(np.array([value for _, value in rows]), kind == "intensity")
-                far += [
-                    (float(z), n) for (n, _), z in zip(rows, scores, strict=True) if z > OUTLIER
-                ]
+                beyond = scores > OUTLIER
+                # More of them are no outliers but a second kind, which the counts show.
+                if beyond.mean() <= MOST_OUTLIERS:
+                    far += [(float(scores[i]), rows[i][0]) for i in np.flatnonzero(beyond)]
         if far:
             far.sort(key=lambda item: (-item[0], item[1]))
             title = f"{counted(len(far), 'image')} far from the others in {what}"
             details = tuple(f"robust z {z:.0f}" for z, _ in far)
             files = single([n for _, n in far])
-            found.append(Finding(f"{kind}_outliers", "unsure", title, text, files, details))
+            level: Level = "note" if kind == "intensity" else "unsure"
+            found.append(Finding(f"{kind}_outliers", level, title, text, files, details))
     return found
 
 
