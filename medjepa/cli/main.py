@@ -26,6 +26,7 @@ class Verb(NamedTuple):
 VERBS = {
     "demo": Verb("medjepa.cli.demo:run", "the whole job on built-in synthetic images"),
     "inspect": Verb("medjepa.cli.inspect:run", "what is in a folder, and what is wrong with it"),
+    "data": Verb("medjepa.cli.data:run", "known data sets: list, show, download, check"),
     "prepare": Verb("medjepa.cli.prepare:run", "decode a folder of images once into a store"),
     "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),

@@ -8,7 +8,16 @@ import pytest
 from medjepa.cli import main as cli
 from medjepa.errors import ConfigError
 
-RECORDED_VERBS = ["demo", "inspect", "prepare", "pretrain", "evaluate", "anonymize", "doctor"]
+RECORDED_VERBS = [
+    "demo",
+    "inspect",
+    "data",
+    "prepare",
+    "pretrain",
+    "evaluate",
+    "anonymize",
+    "doctor",
+]
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "matplotlib", "rich")
 
 

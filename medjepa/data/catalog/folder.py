@@ -1,0 +1,60 @@
+"""The files of a folder, and where in it a set begins."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from medjepa.data.archive_names import is_junk
+from medjepa.data.catalog.entry import Layout
+from medjepa.data.catalog.patterns import pattern
+from medjepa.data.files import scan
+from medjepa.errors import DataError
+
+_SAMPLE_PER_FOLDER = 40
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder whose files are listed once; what desktops leave behind (`._x`) is not counted."""
+
+    path: Path
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Paths below the folder, with forward slashes, in a fixed order.
+
+        Raises:
+            DataError: there is no such folder.
+        """
+        if not self.path.is_dir():
+            raise DataError(f"{self.path}: no such folder")
+        found = (entry.relative for entry in scan(0, self.path))
+        return sorted(path for path in found if not is_junk(tuple(path.split("/"))))
+
+    @cached_property
+    def sample(self) -> list[str]:
+        """Some files of every folder and kind: enough to recognise a layout by."""
+        taken: dict[tuple[str, str], int] = {}
+        kept = []
+        for path in self.files:
+            above, _, name = path.rpartition("/")
+            key = (above, name.rpartition(".")[2])
+            taken[key] = taken.get(key, 0) + 1
+            if taken[key] <= _SAMPLE_PER_FOLDER:
+                kept.append(path)
+        return kept
+
+    def root_of(self, layout: Layout, *, sampled: bool = False) -> str | None:
+        """Where every mark of the layout is found, "" or with a slash at the end; None: nowhere."""
+        files = self.sample if sampled else self.files
+        first = pattern(layout.marks[0])
+        roots = {root for path in files if (root := first.root_of(path)) is not None}
+        for root in sorted(roots, key=lambda text: (text.count("/"), text)):
+            below = [path[len(root) :] for path in files if path.startswith(root)]
+            if all(any(pattern(mark).match(p) for p in below) for mark in layout.marks[1:]):
+                return root
+        return None
+
+    def below(self, root: str) -> list[str]:
+        """The files below a root, relative to it."""
+        return [path[len(root) :] for path in self.files if path.startswith(root)]
