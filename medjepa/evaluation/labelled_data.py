@@ -77,7 +77,9 @@ def gather(
     target = np.array([number[text] for one in sets for text in one.labels], np.int64)
     groups: tuple[str, ...] | None = None
     if all(one.groups is not None for one in sets):
-        groups = tuple(f"{i}.{name}" for i, one in enumerate(sets) for name in one.groups or ())
+        groups = _numbered(
+            [f"{i}.{name}" for i, one in enumerate(sets) for name in one.groups or ()]
+        )
     parts = None
     if all(one.split is not None for one in sets):
         parts = [part for one in sets for part in one.split or ()]
@@ -102,6 +104,12 @@ def gather(
         notes=_notes(sets, num_unlabelled),
         synthetic=_synthetic(stores, folders),
     )
+
+
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Groups by first appearance: their names are drawn with a store, and must change no number."""
+    numbers = {name: f"{number:07d}" for number, name in enumerate(dict.fromkeys(names))}
+    return tuple(numbers[name] for name in names)
 
 
 def _share_out(

@@ -134,3 +134,17 @@ def test_the_guides_script(images, tmp_path, monkeypatch, capsys):
     assert 0 <= found["linear_probing"]["auc"] <= 1
     assert [row["fraction"] for row in found["few_shot"]] == [0.01, 0.05, 0.1, 0.25, 0.5, 1.0]
     assert np.all([row["num_labeled"] >= 2 for row in found["few_shot"]])
+
+
+def test_a_store_prepared_anew_changes_no_number(images, tmp_path):
+    run = write_run(tmp_path / "run", shift=0.1)
+    options = {"fractions": (0.5,), "num_draws": 2, "num_resamples": 30, "num_workers": 0}
+    reports = [
+        evaluate(run, images, "label", split="auto", cache_dir=tmp_path / name, **options)
+        for name in ("one", "two")
+    ]
+    one, two = (
+        [report.methods, report.comparisons, report.num_test, report.label_efficiency]
+        for report in reports
+    )
+    assert repr(one) == repr(two)
