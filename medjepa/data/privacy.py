@@ -3,8 +3,10 @@
 import shlex
 from pathlib import Path
 
-from medjepa.data.decode.dicom_library import errors, pydicom
+from medjepa.data.decode.dicom_header import read_dataset
+from medjepa.data.decode.dicom_library import errors
 from medjepa.data.decode.sniff import sniff
+from medjepa.errors import InputError
 
 IDENTIFYING = (
     "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientIDsSequence", "OtherPatientNames",
@@ -34,13 +36,14 @@ def identifies(path: str) -> list[str]:
     """
     if sniff(path) != "DICOM":
         return []
-    library = pydicom()
     tags = [*IDENTIFYING, "PatientIdentityRemoved", "SpecificCharacterSet"]
     try:
-        dataset = library.dcmread(path, stop_before_pixels=True, force=True, specific_tags=tags)
+        dataset = read_dataset(path, header_only=True, tags=tags)
         if str(dataset.get("PatientIdentityRemoved") or "").strip().upper() == "YES":
             return []
         return [name for name in IDENTIFYING if name in dataset and _says_something(dataset[name])]
+    except InputError:
+        return []
     except errors():
         return []
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from medjepa.config import DataConfig
 from medjepa.data.decode.dicom_facts import KINDS, OTHER, facts_of
-from medjepa.data.decode.dicom_header import DEFLATED, naming, read_dataset
-from medjepa.data.decode.dicom_library import pydicom
+from medjepa.data.decode.dicom_header import naming, read_dataset
 from medjepa.data.decode.sniff import sniff
 from medjepa.errors import ConfigError
 
@@ -76,7 +75,7 @@ def header_facts(path: str) -> dict[str, str]:
     """
     if sniff(path) != "DICOM":
         return {}
-    dataset = _read(path)
+    dataset = read_dataset(path, header_only=True, tags=_TAGS)
     with naming(path, "the header is damaged"):
         facts = facts_of(dataset)
         facts |= {
@@ -157,21 +156,6 @@ _KIND_NAMES = {
 def _folded(text: str) -> str:
     folded = "".join(text.split()).replace("_", "").replace("-", "").upper()
     return {"LAT": "LATERAL", "LL": "LATERAL", "RL": "LATERAL"}.get(folded, folded)
-
-
-def _read(path: str) -> Dataset:
-    library = pydicom()
-    with naming(path, "truncated or damaged"):
-        try:
-            meta = library.filereader.read_file_meta_info(path)
-        except library.errors.InvalidDicomError:
-            meta = {}  # old files have neither preamble nor meta
-        if str(meta.get("TransferSyntaxUID", "")) == DEFLATED:
-            return read_dataset(path)  # inflated whole, with a limit
-        dataset: Dataset = library.dcmread(
-            path, force=True, stop_before_pixels=True, specific_tags=_TAGS
-        )
-    return dataset
 
 
 def _view(dataset: Dataset, position: str) -> str:

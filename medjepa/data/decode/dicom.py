@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 
+from medjepa.data.decode.dicom_codestreams import JPEG_2000, JPEG_LS, check_frames
 from medjepa.data.decode.dicom_facts import facts_of
 from medjepa.data.decode.dicom_frames import SCALING, frame_headers, place_frames, place_one
 from medjepa.data.decode.dicom_header import Header, naming, read_header
@@ -23,9 +24,8 @@ else:  # pydicom is imported guarded, on first use
     Dataset = object
 
 
-_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
-_FAST_JPEG_LS = "pyjpegls"
+_RLE = "1.2.840.10008.1.2.5"
 _IMPLICIT = "1.2.840.10008.1.2"
 
 
@@ -108,6 +108,8 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
     file_meta = getattr(dataset, "file_meta", None)
     syntax = str((file_meta.get("TransferSyntaxUID") if file_meta else None) or _IMPLICIT)
     uid = library.uid.UID(syntax)
+    with naming(path, f"cannot decode the pixel data ({uid.name})"):
+        check_frames(header, syntax)
     own = own_decoder(header, syntax)
     if own is not None:
         with naming(path, f"cannot decode the pixel data ({uid.name})"):
@@ -127,16 +129,10 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
         _check_native_length(path, header)
     if file_meta is None or "TransferSyntaxUID" not in file_meta:
         _give_syntax(dataset, syntax)
-    plugin = _plugin(syntax, header, decoder.available_plugins)
+    plugin = _plugin(syntax, header)
     with naming(path, f"cannot decode the pixel data ({uid.name})"):
-        try:
-            index = 0 if header.frames == 1 else None
-            array, properties = decoder.as_array(dataset, index=index, decoding_plugin=plugin)
-        except RuntimeError:
-            if plugin != _FAST_JPEG_LS:
-                raise
-            # It wants the marker at the very first byte; others look for it.
-            array, properties = decoder.as_array(dataset, index=index)
+        index = 0 if header.frames == 1 else None
+        array, properties = decoder.as_array(dataset, index=index, decoding_plugin=plugin)
         expected: tuple[int, ...] = (header.rows, header.columns)
         if header.frames > 1:
             expected = (header.frames, *expected)
@@ -149,14 +145,17 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
     return np.asarray(array), str(properties["photometric_interpretation"])
 
 
-def _plugin(syntax: str, header: Header, available: tuple[str, ...]) -> str:
-    """The decoder to ask for by name where the default is slower or too forgiving."""
-    if syntax in _JPEG_LS and _FAST_JPEG_LS in available:
-        return _FAST_JPEG_LS
-    # gdcm fills a truncated baseline JPEG with grey without a word; Pillow refuses it.
-    if syntax in _JPEG_8_BIT and header.bits_stored == 8 and "pillow" in available:
-        return "pillow"
-    return ""
+def _plugin(syntax: str, header: Header) -> str:
+    """The decoder to ask for by name; on a damaged file no second one is tried.
+
+    gdcm fills a truncated baseline JPEG with grey without a word, and ends the process on damaged
+    JPEG 2000: it is left with lossless JPEG, which no other free decoder reads.
+    """
+    if syntax in JPEG_LS:
+        return "pyjpegls"
+    if syntax in JPEG_2000 or syntax == _RLE:
+        return "pylibjpeg"
+    return "pillow" if syntax in _JPEG_8_BIT and header.bits_stored == 8 else ""
 
 
 def _give_syntax(dataset: Dataset, syntax: str) -> None:

@@ -1,15 +1,14 @@
 """A DICOM header, read with limits and checked before any pixel is."""
 
 import math
-import os
 import warnings
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medjepa.data.decode.dicom_deflated import read_deflated
 from medjepa.data.decode.dicom_library import errors, pydicom
 from medjepa.data.decode.limits import check_budget
 from medjepa.errors import InputError, InputWarning
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 else:  # pydicom is imported guarded, on first use
     Dataset = object
 
-DEFLATED = "1.2.840.10008.1.2.1.99"
 _MODALITIES = {
     "CR": "xray", "DX": "xray", "DR": "xray", "RG": "xray", "MG": "xray", "PX": "xray",
     "IO": "xray", "RF": "xray", "XA": "xray", "XC": "generic", "CT": "ct", "MR": "mri",
@@ -31,7 +29,6 @@ _SAMPLES = {
     "YBR_FULL_422": 3, "YBR_PARTIAL_420": 3, "YBR_PARTIAL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3,
 }  # fmt: skip
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-_MAX_RATIO, _MAX_FREE_INFLATE, _MAX_INFLATED = 100, 16 << 20, 1 << 30
 _SQUARE_TOLERANCE = 0.01
 
 
@@ -112,13 +109,23 @@ def read_header(path: str) -> Header:
         return _checked(path, dataset)
 
 
-def read_dataset(path: str, *, header_only: bool = False) -> Dataset:
-    """Parse the file, or what stands before its pixels; a deflated one is inflated with a limit."""
+def read_dataset(
+    path: str, *, header_only: bool = False, tags: Sequence[str] | None = None
+) -> Dataset:
+    """Parse the file, or what stands before its pixels; a deflated one is inflated with a limit.
+
+    `tags` are the keywords of what is wanted, all by default.
+    """
     library = pydicom()
-    with naming(path, "truncated or damaged"):
-        _check_deflated(path)
-        dataset: Dataset = library.dcmread(path, force=True, stop_before_pixels=header_only)
-        if not dataset:
+    wanted = None if tags is None else list(tags)
+    with naming(path, "truncated or damaged"), Path(path).open("rb") as file:
+        dataset = read_deflated(path, file, header_only=header_only, tags=wanted)
+        if dataset is None:
+            file.seek(0)
+            dataset = library.dcmread(
+                file, force=True, stop_before_pixels=header_only, specific_tags=wanted
+            )
+        if not dataset and tags is None:
             raise InputError(path, "no data elements: truncated after the preamble", format="DICOM")
         return dataset
 
@@ -214,32 +221,3 @@ def _check_orientation(path: str, dataset: Dataset) -> None:
             path, "ImageOrientationPatient: the orientation's axes are not at right angles",
             format="DICOM",
         )  # fmt: skip
-
-
-def _check_deflated(path: str) -> None:
-    """Inflate a deflated file once without keeping it: pydicom would take whatever comes."""
-    library = pydicom()
-    with Path(path).open("rb") as file:
-        head = file.read(132)
-        file.seek(0)
-        if head[128:132] != b"DICM":
-            return
-        meta = library.filereader.read_file_meta_info(path)
-        if str(meta.get("TransferSyntaxUID", "")) != DEFLATED:
-            return
-        file.seek(144)  # preamble, DICM, and the group length element itself
-        file.seek(int(meta.FileMetaInformationGroupLength), os.SEEK_CUR)
-        inflater, length = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        packed = Path(path).stat().st_size
-        while chunk := file.read(1 << 16):
-            while chunk:
-                length += len(inflater.decompress(chunk, 1 << 20))
-                chunk = inflater.unconsumed_tail
-                too_dense = length > _MAX_FREE_INFLATE and length > packed * _MAX_RATIO
-                if too_dense or length > _MAX_INFLATED:
-                    raise InputError(
-                        path,
-                        f"too large: it inflates over the limit (ratio {_MAX_RATIO}, "
-                        f"{_MAX_INFLATED >> 20} MiB)",
-                        format="DICOM",
-                    )

@@ -1,11 +1,12 @@
 """What every reader checks: the memory a file asks for, before it is taken, and its values."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from medjepa.errors import InputError
+from medjepa.errors import InputError, InputWarning
 
 MAX_DECODED_BYTES = 2 << 30
 CANONICAL = "canonical orientation (RAS)"
@@ -34,3 +35,15 @@ def check_finite(path: str, array: np.ndarray, kind: str) -> None:
     bad = int(array.size - np.count_nonzero(np.isfinite(array)))
     if bad:
         raise InputError(path, f"{bad} of {array.size} values are NaN or Inf", format=kind)
+
+
+def warn_if_blank(path: str, array: np.ndarray) -> None:
+    """Say so where every value is the same: damaged streams decode to that without an error."""
+    values = array.reshape(-1)
+    sample = values[:: max(1, values.size // 4096)]
+    if (sample == values[0]).all() and (values == values[0]).all():
+        warnings.warn(
+            f"{path}: every value is {values[0]:g}: the image shows nothing",
+            InputWarning,
+            stacklevel=3,
+        )

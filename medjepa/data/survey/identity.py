@@ -10,7 +10,8 @@ from pathlib import PurePath
 
 from PIL import ExifTags, Image
 
-from medjepa.data.decode.dicom_library import errors, pydicom
+from medjepa.data.decode.dicom_header import read_dataset
+from medjepa.data.decode.dicom_library import errors
 from medjepa.data.deid.pixels.risk import needs_regions, why_at_risk
 from medjepa.data.privacy import IDENTIFYING, identifies
 from medjepa.errors import InputError
@@ -76,10 +77,9 @@ NOBODY = Identity()
 
 def identity_of(path: str, relative: str) -> Identity:
     """Read a DICOM header for names; a header that cannot be parsed names nobody."""
-    library = pydicom()
     tags = [*_NUMBERS, *_NAMES, *_OTHER]
     try:
-        dataset = library.dcmread(path, stop_before_pixels=True, force=True, specific_tags=tags)
+        dataset = read_dataset(path, header_only=True, tags=tags)
         texts = {name: str(dataset.get(name) or "").strip() for name in (*_NUMBERS, *_NAMES)}
         removed = str(dataset.get("PatientIdentityRemoved") or "").strip().upper() == "YES"
         photometric = str(dataset.get("PhotometricInterpretation") or "").strip().upper()
