@@ -28,6 +28,7 @@ _HOMES = {
     "prepare": "preparation",
     "read": "decode",
     "read_all_series": "decode.series",
+    "read_clip": "decode.clip_part",
     "read_region": "decode.slide",
     "read_series": "decode.series",
     "read_table": "tables",

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from importlib import import_module
 
+from medjepa.data.decode.limits import warn_if_blank
 from medjepa.data.decode.sniff import sniff
 from medjepa.errors import InputError
 from medjepa.types import MedicalImage
@@ -11,19 +12,26 @@ from medjepa.types import MedicalImage
 _READERS = {
     "PNG": "raster",
     "JPEG": "raster",
+    "GIF": "raster",
+    "WebP": "raster",
+    "BMP": "raster",
     "TIFF": "tiff",
     "DICOM": "dicom",
     "NIfTI": "nifti",
     "NPY": "npy",
+    "video": "video",
 }
+
+_MASKS = ("NIfTI", "NPY")  # segmentations, which are often empty
 
 READABLE = frozenset(_READERS)
 """Names of the formats that `read` takes, as `sniff` gives them."""
 
 
 def read(path: str | os.PathLike[str], *, page: int | None = None) -> MedicalImage:
-    """Read one image file, whatever its name ends in: PNG, JPEG, TIFF, DICOM, NIfTI or .npy.
+    """Read one image file, whatever its name ends in.
 
+    PNG, JPEG, GIF, WebP, BMP, TIFF, DICOM, NIfTI, .npy, and video with the extra of that name.
     Returns (C, *spatial) in stored units, the spatial axes named by `axes`: y, x of an image,
     z, y, x of a volume, t, y, x of a clip. A folder is read as one DICOM series; `page` chooses
     one page of a TIFF. The whole file is checked before memory is taken: a header that asks for
@@ -43,11 +51,12 @@ def read(path: str | os.PathLike[str], *, page: int | None = None) -> MedicalIma
     if module is None:
         raise InputError(name, "this format is not read", format=kind)
     decode: Callable[..., MedicalImage] = import_module(f"medjepa.data.decode.{module}").decode
-    if page is None:
-        return decode(name, kind)
-    if kind != "TIFF":
+    if page is not None and kind != "TIFF":
         raise InputError(name, "page= chooses one of a TIFF; this is none", format=kind)
-    return decode(name, kind, page)
+    image = decode(name, kind) if page is None else decode(name, kind, page)
+    if kind not in _MASKS:
+        warn_if_blank(name, image.array)
+    return image
 
 
 __all__ = ["READABLE", "read"]

@@ -1,4 +1,4 @@
-"""PNG and JPEG, through Pillow; 16 bits stay 16 bits."""
+"""PNG, JPEG, GIF, WebP and BMP, through Pillow; 16 bits stay 16 bits, several frames a clip."""
 
 import struct
 import warnings
@@ -6,7 +6,9 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from medjepa.data.decode.animation import clip_of, is_animated
 from medjepa.data.decode.limits import check_budget
+from medjepa.data.decode.png_chunks import check_chunks
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
@@ -20,14 +22,21 @@ _COLOUR_MODES = ("RGB", "P", "RGBA", "PA", "YCbCr", "RGBX")
 
 
 def decode(path: str, kind: str) -> MedicalImage:
-    """Decode one PNG or JPEG to (1 or 3, Y, X), uint8 or uint16; EXIF orientation is applied."""
+    """Decode one image to (1 or 3, Y, X), uint8 or uint16; EXIF orientation is applied.
+
+    An animation is decoded to a clip (1 or 3, T, Y, X).
+    """
     try:
         with warnings.catch_warnings():
             # Pillow's own limit stays, and is an error: a warning would be lost in a worker.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-            with Image.open(path, formats=[kind]) as image:
+            if kind == "PNG":
+                check_chunks(path, kind)
+            with Image.open(path, formats=[kind.upper()]) as image:
                 check_budget(path, (image.height, image.width), 4, kind)
+                if is_animated(image):
+                    return clip_of(path, kind, image)
                 array, history = _pixels(path, kind, image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(path, f"too large: over the limit of pixels ({error})", format=kind) from (

@@ -9,8 +9,12 @@ from pathlib import Path
 from medjepa.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".nii", ".nii.gz", ".npy")
-)
+    (
+        ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svs", ".dcm", ".dicom", ".nii", ".nii.gz",
+        ".npy", ".bmp", ".webp", ".gif", ".mp4", ".m4v", ".avi", ".mov", ".mpg", ".mpeg", ".mkv",
+        ".wmv",
+    )
+)  # fmt: skip
 """A file named like this must be an image; any other unknown file is just not ours."""
 
 _MAGIC = (
@@ -32,9 +36,13 @@ _MAGIC = (
     (0, b"\x89HDF\r\n\x1a\n", "HDF5"),
     (0, b"%PDF", "PDF"),
     (4, b"ftyp", "video"),
+    (4, b"moov", "video"),
+    (4, b"mdat", "video"),
+    (4, b"wide", "video"),
     (0, b"\x1a\x45\xdf\xa3", "video"),
     (0, b"\x00\x00\x01\xba", "video"),
     (0, b"\x00\x00\x01\xb3", "video"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video"),
 )
 _HEAD_BYTES = 1024
 
@@ -54,6 +62,8 @@ def sniff(path: str) -> str:
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return kind
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
+        return "video"  # an MPEG transport stream: packets of 188 bytes
     if head[:4] == b"RIFF":
         return {b"AVI ": "video", b"WEBP": "WebP"}.get(head[8:12], "RIFF")
     if head[:2] == b"\x1f\x8b":
