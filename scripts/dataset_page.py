@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medjepa.data.catalog import entries
+from medjepa.data.catalog.loader import entries
 from medjepa.data.catalog.pages import document
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "datasets.md"

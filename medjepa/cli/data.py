@@ -91,7 +91,7 @@ def _show(places: list[str], given: dict[str, str]) -> int:
 
 
 def _download(places: list[str], given: dict[str, str]) -> int:
-    from medjepa.data.catalog.download import download
+    from medjepa.data.catalog.downloading import download
     from medjepa.data.catalog.loader import entry_named
     from medjepa.utils.progress import progress
 
@@ -133,7 +133,7 @@ def _check(places: list[str], given: dict[str, str]) -> int:
 
 def _write(report: "CheckReport", folder: str, given: dict[str, str], *, quiet: bool) -> None:
     from medjepa.data.catalog.table import write_table
-    from medjepa.data.catalog.unpack import TABLE, unpack
+    from medjepa.data.catalog.unpacking import TABLE, unpack
     from medjepa.utils.progress import progress
 
     said = []

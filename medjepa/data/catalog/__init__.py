@@ -13,13 +13,13 @@ _HOMES = {
     "Reader": "items",
     "Reading": "items",
     "check_entry": "checks",
-    "download": "download",
+    "download": "downloading",
     "entries": "loader",
     "entry_named": "loader",
     "load_entries": "loader",
     "read_items": "reading",
     "recognise": "reading",
-    "unpack": "unpack",
+    "unpack": "unpacking",
     "write_table": "table",
 }
 __all__ = sorted(_HOMES)

@@ -96,9 +96,9 @@ class TableRule:
     Attributes:
         file: pattern of its path below the root.
         key: the column that names the image.
-        key_pattern: pattern that takes a part out of the key; "" takes the whole.
-        on: the field of the images that the key (or the part named like it) equals; "file" also
-            matches names without their ending.
+        on: the field of the images that the key equals; "file" also takes names without ending.
+        key_pattern: instead of `on`, a pattern of the key; a row belongs to the images that have
+            the same fields.
         split: the part of the split that the rows of this table belong to, "" for none.
         optional: the set is read without it too.
         complete: every row names an image that must be there.

@@ -65,15 +65,18 @@ def join_tables(
 def _join_table(rule: TableRule, table: Table, images: list[Image], reading: Reading) -> None:
     cells = table.column(rule.key, "the images")
     name = table.path.name
-    if rule.on == "file":
+    if rule.on == "file" and not rule.key_pattern:
         matcher = FileMatcher([image.path for image in images])
         by_path = {image.path: [image] for image in images}
-        find = {cell: by_path.get(matcher.find(cell) or "", []) for cell in set(cells)}
+        by_stem = _by_fields(images, ("stem",))
+        find = {
+            cell: by_path.get(matcher.find(cell) or "") or by_stem.get((cell,), [])
+            for cell in set(cells)
+        }
     else:
-        by_field = defaultdict(list)
-        for image in images:
-            by_field[image.fields.get(rule.on)].append(image)
-        find = {cell: by_field.get(_key(rule, cell), []) for cell in set(cells)}
+        names = pattern(rule.key_pattern).fields if rule.key_pattern else (rule.on,)
+        by_fields = _by_fields(images, names)
+        find = {cell: by_fields.get(_key(rule, cell), []) for cell in set(cells)}
     for cell, row in zip(cells, table, strict=True):
         if not find[cell] and rule.complete:
             reading.missing.append(f"{cell} (named in {name})")
@@ -82,11 +85,18 @@ def _join_table(rule: TableRule, table: Table, images: list[Image], reading: Rea
             image.table_part = rule.split or image.table_part
 
 
-def _key(rule: TableRule, cell: str) -> str:
+def _by_fields(images: Sequence[Image], names: Sequence[str]) -> dict[tuple[str, ...], list[Image]]:
+    found: dict[tuple[str, ...], list[Image]] = defaultdict(list)
+    for image in images:
+        found[tuple(image.fields.get(name, "") for name in names)].append(image)
+    return found
+
+
+def _key(rule: TableRule, cell: str) -> tuple[str, ...]:
     if not rule.key_pattern:
-        return cell
+        return (cell,)
     parts = pattern(rule.key_pattern).match(cell.replace("\\", "/"))
-    return "" if parts is None else parts.get(rule.on, "")
+    return () if parts is None else tuple(parts.values())
 
 
 def join_sidecars(entry: Entry, folder: Folder, root: str, images: list[Image]) -> None:

@@ -21,7 +21,7 @@ _FAMILY, _MEMBERS = "family", "members"
 def entries() -> Mapping[str, Entry]:
     """Every entry that comes with the package, by name, in the order of the names."""
     found: dict[str, Entry] = {}
-    folder = resources.files("medjepa.data.catalog") / "entries"
+    folder = resources.files("medjepa.data.catalog") / "known"
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if not file.name.endswith(".yaml"):
             continue

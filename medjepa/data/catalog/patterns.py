@@ -7,6 +7,7 @@ r"""Patterns of paths with named parts: `train/{label}/{label}-{patient:digits}-
 | `{name:a\|b}` | one of these words |
 | `{name:**}` | text with slashes |
 | `*` | text without a slash |
+| `**` | text with slashes |
 | `**/` | any number of folders |
 """
 
@@ -15,7 +16,7 @@ from functools import cache
 
 from medjepa.errors import ConfigError
 
-_TOKEN = re.compile(r"\{([A-Za-z_]\w*)(?::([^{}]+))?\}|(\*\*/)|(\*)")
+_TOKEN = re.compile(r"\{([A-Za-z_]\w*)(?::([^{}]+))?\}|(\*\*/)|(\*\*)|(\*)")
 _DEEPEST_ROOT = 3
 
 
@@ -63,9 +64,9 @@ def _literal(text: str, whole: str) -> str:
 
 
 def _part(token: re.Match[str], seen: list[str]) -> str:
-    name, kind, folders, _ = token.groups()
+    name, kind, folders, anything, _ = token.groups()
     if name is None:
-        return "(?:[^/]+/)*" if folders else "[^/]*"
+        return "(?:[^/]+/)*" if folders else ".*" if anything else "[^/]*"
     if name in seen:
         return f"(?P={name})"
     seen.append(name)

@@ -74,6 +74,9 @@ def _field_problems(entry: Entry) -> Iterator[str]:
         ("label", entry.label.kind, entry.label.name),
         ("split", entry.split.kind, entry.split.name),
     ]
+    for table in entry.layout.tables:
+        joined = pattern(table.key_pattern).fields if table.key_pattern else (table.on,)
+        rules += [(f"layout.tables ({table.file})", "field", name) for name in joined]
     patterns = [pattern(text) for text in entry.layout.images]
     for where, kind, name in rules:
         if kind in ("field", "ranges") and name not in PATH_FIELDS:

@@ -33,7 +33,7 @@ def write_table(
             f"{entry.title}: its images lie inside arrays; unpack=FOLDER writes them as files, "
             "with their table"
         )
-    leaks = entry.split.leaks or bool(crossing_groups(list(items)))
+    leaks = bool(crossing_groups(list(items)))
     findings = list(entry.classes) if any(item.findings for item in items) else []
     columns = {
         FILE: [item.path for item in items],
