@@ -59,6 +59,8 @@ def summary(report: PrepareReport) -> str:
     if report.num_dropped:
         lines.append(f"  {report.num_dropped} images taken out: their file is gone or has changed")
     lines += [f"intensity of {line}" for line in report.intensity]
+    if any(line.startswith("generic:") for line in report.intensity):
+        lines.append("  no header says what kind: data.modality=ct (xray, mri, ...) does")
     lines += [_patients(report), f"{report.num_images} images in {report.out}"]
     if report.num_decoded:
         lines.append(f"{report.num_decoded} files read at {report.files_per_second:.0f} a second")

@@ -195,11 +195,7 @@ class PrepareJob:
         report.intensity = self.settings.intensity.describe(self.writer.modalities)
         assert report.good + report.skipped + report.failed == report.found
         if report.num_images == 0:
-            reasons = "; ".join(f"{path}: {reason}" for path, reason in report.failures[:3])
-            raise DataError(
-                f"no readable image among {report.found} files"
-                + (f" ({reasons}, ...)" if reasons else "; is it the right folder?")
-            )
+            raise DataError(f"no readable image among {report.found} files{_why(report)}")
         return report
 
     def _check_space(self, todo: list[Unit]) -> None:
@@ -313,6 +309,15 @@ class PrepareJob:
     def _members(self) -> Counter[tuple[int, str, str]]:
         """How many files of a folder gave an item, before this run."""
         return Counter(map(_folder_key, self.map.files))
+
+
+def _why(report: PrepareReport) -> str:
+    """The first few reasons why nothing was taken in."""
+    reasons = [f"{path}: {reason}" for path, reason in report.failures[:3]]
+    if not reasons:
+        common = sorted(report.skips.items(), key=lambda item: -item[1])
+        reasons = [f"{count} skipped: {reason}" for reason, count in common[:3]]
+    return f" ({'; '.join(reasons)})" if reasons else "; is it the right folder?"
 
 
 def _place(entry: Found) -> Place:
