@@ -20,6 +20,7 @@ from medjepa.data.decode.slide_file import (
 )
 from medjepa.data.decode.sniff import sniff
 from medjepa.data.decode.tiff import TIFF_ERRORS
+from medjepa.data.decode.tiff_chain import check_chain
 from medjepa.data.resize import resize
 from medjepa.errors import InputError
 from medjepa.types import MedicalImage
@@ -139,6 +140,8 @@ def _opened(path: str) -> Iterator[tuple[str, tifffile.TiffFile]]:
     kind = sniff(path)
     if kind != "TIFF":
         raise InputError(path, "not a slide: slides are read from SVS and TIFF", format=kind)
+    if not check_chain(path, kind):
+        raise InputError(path, "damaged: its chain of pages runs in a circle", format=kind)
     try:
         with quiet("tifffile"), tifffile.TiffFile(path, _multifile=False) as tiff:
             yield path, tiff

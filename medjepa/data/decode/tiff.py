@@ -35,9 +35,9 @@ def decode(path: str, kind: str, page: int | None = None) -> MedicalImage:
     """
     try:
         # Another file that this one names is never opened.
-        check_chain(path, kind)
+        ends = check_chain(path, kind)
         with quiet("tifffile"), tifffile.TiffFile(path, _multifile=False) as tiff:
-            image = _image(path, kind, tiff, page)
+            image = _image(path, kind, tiff, page, ends=ends)
     except InputError:
         raise
     except TIFF_ERRORS as error:
@@ -49,10 +49,13 @@ def decode(path: str, kind: str, page: int | None = None) -> MedicalImage:
     return image
 
 
-def _image(path: str, kind: str, tiff: tifffile.TiffFile, number: int | None) -> MedicalImage:
+def _image(
+    path: str, kind: str, tiff: tifffile.TiffFile, number: int | None, *, ends: bool
+) -> MedicalImage:
     from medjepa.data.decode.slide_file import is_slide, whole_slide
 
-    if is_slide(tiff):
+    # In a circle of pages the library would look for a slide's levels for ever.
+    if ends and is_slide(tiff):
         if number is not None:
             raise InputError(
                 path, "a slide: its pages are read with read_region and a level", format=kind

@@ -11,8 +11,8 @@ from medjepa.errors import InputError, InputWarning
 _MAX_PAGES = 200_000
 
 
-def check_chain(path: str, kind: str) -> None:
-    """Follow the chain; one that runs in a circle gives a warning, as each page is read once.
+def check_chain(path: str, kind: str) -> bool:
+    """Follow the chain; False, with a warning, if it runs in a circle: each page is read once.
 
     Raises:
         InputError: it leads out of the file or is cut: pages are missing.
@@ -36,7 +36,7 @@ def check_chain(path: str, kind: str) -> None:
                     InputWarning,
                     stacklevel=4,
                 )
-                return
+                return False
             seen.add(offset)
             if len(seen) > _MAX_PAGES:
                 raise InputError(path, f"too large: over {_MAX_PAGES:,} pages", format=kind)
@@ -51,6 +51,7 @@ def check_chain(path: str, kind: str) -> None:
                     format=kind,
                 )
             offset = following
+    return True
 
 
 def _number(file: BinaryIO, kind: str, offset: int) -> int | None:

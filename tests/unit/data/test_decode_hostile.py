@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from image_files import grey, write_dicom
 
-from medjepa.data import read
+from medjepa.data import read, slide_info
 from medjepa.data.decode.dicom_codestreams import jpeg_2000_size, jpeg_size
 from medjepa.data.decode.dicom_header import read_dataset
 from medjepa.data.decode.dicom_library import pydicom
@@ -179,3 +179,18 @@ def test_run_lengths_that_overflow_are_refused(tmp_path):
 def test_an_image_that_shows_nothing_is_read_with_a_word(tmp_path):
     with pytest.warns(InputWarning, match="every value is 7: the image shows nothing"):
         read(write_dicom(tmp_path / "a.dcm", np.full((6, 8), 7, np.uint16)))
+
+
+def test_a_tiff_whose_only_page_follows_itself_ends(tmp_path):
+    # One with an entry for pages below it was searched for the levels of a slide, for ever.
+    pixels = bytes(range(48))
+    entries = {256: 8, 257: 6, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 6, 279: 48, 330: 56}
+    content = b"II*\0" + struct.pack("<I", 56) + pixels + struct.pack("<H", len(entries))
+    for tag, value in entries.items():
+        content += struct.pack("<HHII", tag, 4, 1, value)
+    path = tmp_path / "a.tif"
+    path.write_bytes(content + struct.pack("<I", 56))
+    with pytest.warns(InputWarning, match="circle"):
+        assert read(path).array.tobytes() == pixels
+    with pytest.warns(InputWarning), pytest.raises(InputError, match="circle"):
+        slide_info(path)
