@@ -106,7 +106,7 @@ def read_header(path: str) -> Header:
         if not any(name in dataset for name in _PIXELS):
             what = getattr(dataset.get("SOPClassUID"), "name", "not an image")
             raise InputError(path, f"no pixel data: {what}", format="DICOM")
-        return _checked(path, dataset)
+        return check_header(path, dataset)
 
 
 def read_dataset(
@@ -135,7 +135,13 @@ def modality_of(dataset: Dataset) -> str:
     return _MODALITIES.get(str(dataset.get("Modality", "")).strip().upper(), "generic")
 
 
-def _checked(path: str, dataset: Dataset) -> Header:
+def check_header(path: str, dataset: Dataset) -> Header:
+    """The checked part of a header that has been read.
+
+    Raises:
+        InputError: values that cannot be; its text begins with `path`.
+    """
+
     def refuse(reason: str) -> InputError:
         return InputError(path, reason, format="DICOM")
 

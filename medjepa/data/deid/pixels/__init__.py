@@ -16,6 +16,7 @@ from medjepa.data.deid.pixels.risk import needs_regions, why_at_risk
 from medjepa.data.deid.pixels.streams import clean_streams
 from medjepa.data.deid.pixels.text_marks import blank_text, find_text
 from medjepa.data.deid.pixels.ultrasound import keep_regions
+from medjepa.errors import InputError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -45,6 +46,8 @@ def clean_pixels(target: Dataset, source: Dataset, options: Options) -> PixelRes
     result = PixelResult()
     try:
         _clean(target, source, options, result)
+    except InputError as error:
+        result.quarantine = f"its pixels cannot be decoded ({error.reason})"
     except errors() as error:
         result.quarantine = f"its pixels cannot be decoded ({type(error).__name__})"
     except MemoryError:

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medjepa.data.decode.dicom_header import check_header
 from medjepa.data.decode.dicom_library import pydicom
+from medjepa.data.decode.dicom_syntaxes import own_decoder
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -12,6 +14,23 @@ else:  # pydicom is imported guarded, on first use
     Dataset = object
 
 _EXPLICIT = "1.2.840.10008.1.2.1"
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_BYTE = 8
+
+
+def raw_pixels(target: Dataset) -> np.ndarray:
+    """A copy of the stored values in their own colours; frames and samples only if several.
+
+    Raises:
+        InputError: the header cannot be, or a frame has another size.
+    """
+    syntax = str(target.file_meta.TransferSyntaxUID)
+    if syntax == _JPEG_EXTENDED and int(target.get("BitsStored") or 0) > _BYTE:
+        header = check_header("", target)
+        decode = own_decoder(header, syntax)
+        if decode is not None:
+            return decode(header)
+    return np.array(pydicom().pixels.pixel_array(target, raw=True))
 
 
 def store_uncompressed(target: Dataset, pixels: np.ndarray) -> None:

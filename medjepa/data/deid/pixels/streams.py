@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medjepa.data.decode.dicom_library import pydicom
+from medjepa.data.deid.pixels.rewrite import raw_pixels
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -17,6 +18,7 @@ _VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
 _SOI, _EOI, _SOS, _COM, _ADOBE = 0xD8, 0xD9, 0xDA, 0xFE, 0xEE
 _J2K_START, _J2K_TILE, _J2K_COM, _J2K_END = b"\xff\x4f", 0xFF90, 0xFF64, b"\xff\xd9"
 _RLE_HEADER = 64
+_JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
 
 
 class StreamError(ValueError):
@@ -34,19 +36,19 @@ def clean_streams(target: Dataset, steps: list[str]) -> str:
     if len(frames) != num_frames:
         return f"{len(frames)} of {num_frames} frames are there"
     try:
-        clean = [clean_frame(frame, syntax) for frame in frames]
+        clean = [clean_frame(_code_stream(frame), syntax) for frame in frames]
     except (StreamError, struct.error, IndexError) as error:
         return f"a frame's code stream is damaged or unknown ({error})"
     if any(a != b.rstrip(b"\0") for a, b in zip(clean, frames, strict=True)):
-        before = np.array(target.pixel_array)
+        before = raw_pixels(target)
         target["PixelData"].value = encaps.encapsulate(clean)
-        if not np.array_equal(before, np.array(target.pixel_array)):
+        if not np.array_equal(before, raw_pixels(target)):
             return "its pixels would change with the comments of its code stream"
         steps.append("comments and application data of the code stream removed")
     else:
         # Bytes between the fragments, and the table of offsets, are made anew in any case.
         target["PixelData"].value = encaps.encapsulate(clean)
-        np.array(target.pixel_array)
+        raw_pixels(target)
     target["PixelData"].is_undefined_length = True
     return ""
 
@@ -64,6 +66,29 @@ def clean_frame(frame: bytes, syntax: str) -> bytes:
     if frame[:2] == bytes((0xFF, _SOI)):
         return _clean_jpeg(frame)
     raise StreamError("neither JPEG, JPEG-LS, JPEG 2000 nor RLE")
+
+
+def _code_stream(frame: bytes) -> bytes:
+    """Take the JPEG 2000 code stream out of a JP2 file, which DICOM does not allow but some write.
+
+    ISO 15444-1 annex I: boxes of 4 bytes length, 4 bytes type; a length of 0 is up to the end.
+    """
+    if not frame.startswith(_JP2):
+        return frame
+    place = 0
+    while place + 8 <= len(frame):
+        length, kind = struct.unpack(">I4s", frame[place : place + 8])
+        start = place + 8
+        if length == 1:
+            (length,) = struct.unpack(">Q", frame[start : start + 8])
+            start += 8
+        end = place + length if length else len(frame)
+        if kind == b"jp2c":
+            return frame[start:end]
+        if end <= start - 1:
+            break
+        place = end
+    raise StreamError("a JP2 file without a code stream")
 
 
 def _clean_jpeg(frame: bytes) -> bytes:

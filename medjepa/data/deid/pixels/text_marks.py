@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from medjepa.data.decode.dicom_library import pydicom
-from medjepa.data.deid.pixels.rewrite import store_uncompressed
+from medjepa.data.deid.pixels.rewrite import raw_pixels, store_uncompressed
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -102,7 +102,7 @@ def blank_text(target: Dataset, rows: list[Row], steps: list[str]) -> None:
 
 def frames_of(target: Dataset) -> list[np.ndarray]:
     """Every frame as (Y, X), colour as its brightest sample."""
-    pixels = np.asarray(pydicom().pixels.pixel_array(target, raw=True))
+    pixels = raw_pixels(target)
     if int(target.SamplesPerPixel) > 1:
         pixels = pixels.max(axis=-1)
     return list(pixels.reshape(-1, int(target.Rows), int(target.Columns)))

@@ -3,6 +3,7 @@
 import io
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -209,3 +210,37 @@ def test_a_head_is_said_to_have_a_face(rng):
     assert "face" in " ".join(clean_pixels(data, data, Options()).warnings)
     data.BodyPartExamined = "CHEST"
     assert not clean_pixels(data, data, Options()).warnings
+
+
+def encapsulated(stream, grey, syntax, **more):
+    data = made(grey, **more)
+    data.file_meta.TransferSyntaxUID = pydicom().uid.UID(syntax)
+    data.PixelData = pydicom().encaps.encapsulate([stream])
+    data["PixelData"].VR = "OB"
+    return data
+
+
+def test_a_jp2_file_gives_its_code_stream_alone(rng):
+    grey = rng.integers(0, 4000, (48, 40)).astype(np.uint16)
+    wrapped = imagecodecs.jpeg2k_encode(grey, level=0, codecformat="jp2", reversible=True)
+    assert wrapped.startswith(b"\0\0\0\x0cjP")
+    for box in (b"", struct.pack(">I4s", 16, b"xml ") + b"DOE JANE"):
+        place = wrapped.index(b"jp2c") - 4
+        data = encapsulated(wrapped[:place] + box + wrapped[place:], grey, J2K)
+        assert not clean_pixels(data, data, Options()).quarantine
+        assert b"JANE" not in data.PixelData
+        assert b"jP  " not in data.PixelData
+        np.testing.assert_array_equal(pydicom().pixels.pixel_array(data, raw=True), grey)
+
+
+def test_a_jpeg_of_12_bits_is_looked_at(rng):
+    grey = rng.normal(2000, 40, (64, 80)).astype(np.uint16)
+    lettered = grey.copy()
+    label = text("DOE JANE")
+    lettered[20 : 20 + label.shape[0], 4 : 4 + label.shape[1]][label[:, :76]] = 4095
+    for pixels, found in ((grey, ""), (lettered, "like text")):
+        stream = imagecodecs.jpeg8_encode(pixels, level=99, bitspersample=12)
+        data = encapsulated(stream, pixels, "1.2.840.10008.1.2.4.51")
+        reason = clean_pixels(data, data, Options()).quarantine
+        assert found in reason
+        assert bool(found) == bool(reason)
