@@ -110,7 +110,7 @@ def headline(survey: Survey) -> tuple[str, str]:
 
 
 def numbers_text(files: Sequence[int]) -> str:
-    """Numbers of files for people: "3, 5–9, 12 and 40 more"."""
+    """Numbers of files for people: 3, 5–9, 12 and 40 more."""
     runs: list[list[int]] = []
     for number in files[:_NUM_NAMED]:
         if runs and number == runs[-1][-1] + 1:

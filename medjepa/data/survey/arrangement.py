@@ -22,6 +22,8 @@ def series_of(
     for number, one in seen.items():
         if one.format == "DICOM":
             folders.setdefault(PurePath(paths[number]).parent, []).append(number)
+    if not folders:
+        return []
     numbers = list(folders.values())
     grouped = run_tasks(
         group,

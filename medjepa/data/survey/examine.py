@@ -214,7 +214,7 @@ def _measured(seen: Seen, image: MedicalImage, secret: str) -> Seen:
         constant=constant,
         num_constant=num_constant,
         fingerprint=fingerprints(small[None])[0],
-        look=_look(small),
+        look=look_of(small),
     )
 
 
@@ -223,7 +223,8 @@ def _used_bits(least: np.generic, greatest: np.generic) -> int:
     return max(high.bit_length(), 1) if low >= 0 else max(high, -low - 1).bit_length() + 1
 
 
-def _look(small: np.ndarray) -> np.ndarray:
+def look_of(small: np.ndarray) -> np.ndarray:
+    """A thumbnail as (16, 16) int8 of mean 0 and standard deviation 32; all 0 if it is constant."""
     picture = resize(small[None], (LOOK_SIDE, LOOK_SIDE))[0]
     spread = float(picture.std())
     scaled = (picture - picture.mean()) * (_LOOK_UNIT / spread if spread > 0 else 0)

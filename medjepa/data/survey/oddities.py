@@ -57,7 +57,7 @@ def empty_images(seen: Mapping[int, Seen]) -> list[Finding]:
 def inverted(seen: Mapping[int, Seen]) -> list[Finding]:
     """Images whose dark and bright are swapped, against the typical image of their kind."""
     flipped: list[int] = []
-    for numbers in _alike(seen, lambda one: (one.modality, one.facts.get("view"))).values():
+    for numbers in _alike(seen, _kind_and_view).values():
         looks = np.stack([_look(seen[n]) for n in numbers])
         flipped += [numbers[i] for i in np.flatnonzero(looks_inverted(looks))]
     if not flipped:
@@ -119,6 +119,11 @@ def outliers(seen: Mapping[int, Seen]) -> list[Finding]:
             level: Level = "note" if kind == "intensity" else "unsure"
             found.append(Finding(f"{kind}_outliers", level, title, text, files, details))
     return found
+
+
+def _kind_and_view(one: Seen) -> tuple[str, ...]:
+    said = (one.facts.get(name, "") for name in ("modality", "body_part", "view"))
+    return (one.format if one.format == "DICOM" else "", one.modality, one.axes, *said)
 
 
 def _is_mask(one: Seen) -> bool:

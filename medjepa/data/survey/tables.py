@@ -148,7 +148,7 @@ def _crossing_groups(labels: Labels) -> list[Finding]:
     if not crossing:
         return []
     title = f"{len(crossing):,} of {len(parts):,} patients in more than one part of the split"
-    details = tuple(" and ".join(sorted(parts[name])) for name in crossing)
+    details = tuple("in " + " and ".join(sorted(parts[name])) for name in crossing)
     groups = tuple(tuple(sorted(files[name])) for name in crossing)
     return [Finding("leak_patients", "bad", title, _ADVICE, groups, details)]
 

@@ -10,7 +10,7 @@ from medjepa.data.duplicates import fingerprints
 from medjepa.data.selection import Selection
 from medjepa.data.survey.arrangement import broken_series, left_out
 from medjepa.data.survey.copies import copies
-from medjepa.data.survey.examine import Seen, _look
+from medjepa.data.survey.examine import Seen, look_of
 from medjepa.data.survey.findings import Finding, pattern_of, refused
 from medjepa.data.survey.next_steps import next_steps
 from medjepa.data.survey.oddities import empty_images, inverted, looks_inverted, outliers
@@ -26,7 +26,7 @@ def seen(picture=None, **more):
         "status": "good", "modality": "xray", "axes": "yx", "shape": (1, 512, 512),
         "dtype": "uint8", "spacing": (0.1, 0.1), "values": (3.0, 100.0, 250.0), "num_values": 32,
         "key": str(RNG.random()), "pixel_key": str(RNG.random()),
-        "fingerprint": fingerprints(small[None])[0], "look": _look(small),
+        "fingerprint": fingerprints(small[None])[0], "look": look_of(small),
     }  # fmt: skip
     return Seen(**values | more)
 
