@@ -6,8 +6,9 @@ No pickle is ever read. A part is an array of images with an array of labels.
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def array_parts(entry: Entry, folder: Folder, root: str) -> list[ArrayPart]:
     """
     files = folder.below(root)
     for text in entry.layout.images:
-        paths = [path for path in files if pattern(text).match(path)]
+        paths = [path for path in files if pattern(text).fits(path)]
         if paths:
             return [part for path in paths for part in _parts(entry, folder, root + path, text)]
     return []
@@ -132,9 +133,9 @@ def _npz_parts(folder: Path, path: str) -> Iterator[ArrayPart]:
 
 def _open_member(
     archive: zipfile.ZipFile, array: str, path: Path
-) -> tuple[tuple[int, ...], np.dtype, IO[bytes]]:
+) -> tuple[tuple[int, ...], np.dtype, BufferedIOBase]:
     """The shape and type of a .npy inside an archive, and its bytes from the first value on."""
-    file = archive.open(f"{array}.npy")
+    file = cast("BufferedIOBase", archive.open(f"{array}.npy"))
     version = np.lib.format.read_magic(file)
     read = (
         np.lib.format.read_array_header_1_0
@@ -165,7 +166,7 @@ def _npz_images(path: Path, array: str) -> Iterator[np.ndarray]:
                 yield np.frombuffer(_exactly(file, size), dtype).reshape(shape[1:])
 
 
-def _exactly(file: IO[bytes], size: int) -> bytes:
+def _exactly(file: BufferedIOBase, size: int) -> bytes:
     content = file.read(size)
     if len(content) != size:
         raise EOFError(f"{size:,} bytes are announced, {len(content):,} are there")

@@ -51,7 +51,7 @@ class Folder:
         roots = {root for path in files if (root := first.root_of(path)) is not None}
         for root in sorted(roots, key=lambda text: (text.count("/"), text)):
             below = [path[len(root) :] for path in files if path.startswith(root)]
-            if all(any(pattern(mark).match(p) for p in below) for mark in layout.marks[1:]):
+            if all(any(pattern(mark).fits(p) for p in below) for mark in layout.marks[1:]):
                 return root
         return None
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class Reading:
     absent: list[str] = field(default_factory=list)
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A small class of the user's that lists a set which no pattern describes."""
 

@@ -51,7 +51,7 @@ def join_tables(
     """Give every image the rows that name it; note rows and tables that find nothing."""
     below = folder.below(root)
     for rule in entry.layout.tables:
-        paths = [path for path in below if pattern(rule.file).match(path)]
+        paths = [path for path in below if pattern(rule.file).fits(path)]
         if not paths:
             if rule.optional:
                 reading.absent.append(f"the table {rule.file}")
@@ -140,7 +140,7 @@ def join_lists(
     matcher = FileMatcher([image.path for image in images])
     by_path = {image.path: image for image in images}
     for part, text in entry.split.lists.items():
-        paths = [path for path in folder.below(root) if pattern(text).match(path)]
+        paths = [path for path in folder.below(root) if pattern(text).fits(path)]
         if not paths:
             reading.absent.append(f"the list {text}, which names the {part} images")
         for path in paths:

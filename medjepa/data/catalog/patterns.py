@@ -41,6 +41,10 @@ class PathPattern:
         found = self._whole.match(path)
         return found.groupdict() if found else None
 
+    def fits(self, path: str) -> bool:
+        """True if the whole path fits."""
+        return self._whole.match(path) is not None
+
     def root_of(self, path: str) -> str | None:
         """The folders (with a slash at the end) below which the path fits, None if it does not."""
         found = self._below.match(path)

@@ -1,0 +1,105 @@
+"""One contract for every data set of the catalogue, tried on a miniature of each.
+
+A set is done when its miniature, written from the publisher's description, is recognised and read
+to the truth: every image with its label, group and part of the split.
+"""
+
+from pathlib import Path
+
+import pytest
+from miniatures_more import MINIATURES
+
+from medjepa.data.catalog import check_entry, entries, recognise
+from medjepa.data.catalog.entry import Counts
+from medjepa.data.catalog.pages import document, page_text, row_of, table_text, to_dict
+from medjepa.data.tables import class_names
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = list(entries())
+# As the issue of the catalogue names them; more is welcome.
+AT_LEAST = 48
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    made = {}
+
+    def build(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            made[name] = (folder, MINIATURES[name](folder))
+        return made[name]
+
+    return build
+
+
+def test_every_entry_has_a_miniature():
+    assert list(MINIATURES) and set(MINIATURES) == set(NAMES)
+    assert len(NAMES) >= AT_LEAST
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEverySet:
+    def test_it_reads_to_the_truth(self, name, built):
+        folder, truth = built(name)
+        report = check_entry(entries()[name], folder, complete=False, checksums=False)
+        assert report.problems == []
+        assert {i.place: (i.label, i.group, i.split) for i in report.items} == truth
+
+    def test_it_is_recognised_and_nothing_else_is(self, name, built):
+        folder, _ = built(name)
+        assert [entry.name for entry in recognise(folder, entries().values())] == [name]
+
+    def test_labels_are_classes(self, name, built):
+        folder, _ = built(name)
+        entry = entries()[name]
+        report = check_entry(entry, folder, complete=False)
+        if entry.task != "regression":
+            assert {c for item in report.items for c in item.labels or ()} <= set(entry.classes)
+        for item in report.items:
+            assert not item.findings or set(item.findings) == set(entry.classes)
+            assert all((folder / path).is_file() for path in (item.path, *item.masks))
+
+    def test_groups_keep_to_one_part_unless_the_set_is_known_to_leak(self, name, built):
+        folder, _ = built(name)
+        entry = entries()[name]
+        parts = {}
+        for item in check_entry(entry, folder, complete=False).items:
+            if item.group is not None and item.split is not None:
+                parts.setdefault(item.group, set()).add(item.split)
+        crossing = [group for group, found in parts.items() if len(found) > 1]
+        assert not crossing or entry.split.leaks
+
+    def test_a_segmentation_finds_its_label_maps(self, name, built):
+        folder, _ = built(name)
+        entry = entries()[name]
+        if entry.task == "segmentation":
+            items = check_entry(entry, folder, complete=False).items
+            assert any(item.masks for item in items)
+            assert all(item.masks for item in items if item.split != "test")
+
+    def test_counts_are_held_against_the_published_ones(self, name, built):
+        folder, _ = built(name)
+        entry = entries()[name]
+        kinds = {p.kind for p in check_entry(entry, folder, checksums=False).problems}
+        stated = entry.counts != Counts()
+        assert kinds == ({"count"} if stated else set())
+
+    def test_it_has_its_page(self, name, built):
+        entry = entries()[name]
+        text = page_text(entry)
+        assert entry.licence.url in text
+        assert entry.traps or entry.group.note
+        assert set(to_dict(entry)) >= {"name", "layout", "traps"}
+        assert entry.name in row_of(entry)["name"]
+        assert all(source.startswith(("https://", "http://")) for source in entry.sources)
+        assert class_names(entry.classes) or entry.task == "regression"
+
+
+def test_the_reference_page_is_current():
+    page = (ROOT / "docs" / "reference" / "datasets.md").read_text(encoding="utf-8")
+    assert page == document(entries().values()), "run python scripts/dataset_page.py"
+
+
+def test_the_table_of_all_has_a_line_for_each():
+    assert len(table_text(entries().values()).splitlines()) == len(NAMES) + 1
