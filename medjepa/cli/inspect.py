@@ -109,7 +109,7 @@ def summary(seen: "Survey", written: "WrittenInspection", folder: Path, table: s
     lines = [
         f"{': '.join(headline(seen))}",
         f"{seen.found} files found: {seen.good} readable, {seen.broken} broken, "
-        f"{seen.skipped} skipped"
+        f"{seen.skipped} of other kinds"
         + (f", {seen.found - looked} not looked at (stopped)" if seen.stopped else "")
         + f"; {looked / max(seen.seconds, 1e-9):.0f} files a second",
         *(f"  {_MARKS[one.level]} {one.title}" for one in seen.findings),

@@ -1,14 +1,17 @@
 """What there is, counted: formats, kinds, modalities, sizes, value types, spacings."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from medjepa.data.survey.examine import Seen
 
 _MOST_ROWS = 10
+_DEPTHS = (1, 10, 30, 100, 300, 1000)
 _KINDS = {
     "yx": "images", "zyx": "volumes", "tyx": "clips", "tzyx": "volumes through time",
 }  # fmt: skip
@@ -85,7 +88,8 @@ def tallies(seen: Mapping[int, Seen], num_series: int, num_volumes: int) -> list
         Tally("formats", "Formats", _rows(one.format for one in good)),
         Tally("kinds", "Images, volumes, clips", tuple((k, n) for k, n in kinds.items())),
         Tally("modalities", "Kind of image", _rows(one.modality for one in good)),
-        Tally("sizes", "Sizes, x × y (× z, t)", _rows(_size(one) for one in good)),
+        Tally("sizes", "Sizes, x × y", _rows(_size(one) for one in good)),
+        Tally("depths", "Slices or frames of a file", _depths(good)),
         Tally("values", "Values", _rows(_values(one) for one in good)),
         Tally("channels", "Channels", _rows(_channels(one) for one in good)),
         Tally("dicom_modalities", "DICOM Modality", _facts(dicom, "modality")),
@@ -149,7 +153,14 @@ def _facts(dicom: Sequence[Seen], name: str) -> tuple[tuple[str, int], ...]:
 
 
 def _size(one: Seen) -> str:
-    return " × ".join(str(n) for n in reversed(one.shape[1:]))
+    return f"{one.shape[-1]} × {one.shape[-2]}"
+
+
+def _depths(good: Sequence[Seen]) -> tuple[tuple[str, int], ...]:
+    depths = [math.prod(one.shape[1:-2]) for one in good if len(one.axes) > 2]
+    counts = np.histogram(depths, bins=[*_DEPTHS, np.inf])[0]
+    names = [f"{a} to {b - 1}" for a, b in pairwise(_DEPTHS)] + [f"{_DEPTHS[-1]} and more"]
+    return tuple((name, int(count)) for name, count in zip(names, counts, strict=True) if count)
 
 
 def _values(one: Seen) -> str:

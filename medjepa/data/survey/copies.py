@@ -26,6 +26,7 @@ def copies(seen: Mapping[int, Seen], series: Sequence[Sequence[int]]) -> list[Fi
     """Groups of copies; a file is named once, by the strongest relation that it has.
 
     Neighbours in a series resemble each other by right: its middle file stands for the series.
+    So do masks, by two observers say: only equal ones are named.
     """
     numbers = [n for n, one in seen.items() if not one.constant]
     exact = _named(equal_groups([seen[n].key for n in numbers]), numbers)
@@ -46,7 +47,7 @@ def _near(
     seen: Mapping[int, Seen], numbers: Sequence[int], series: Sequence[Sequence[int]]
 ) -> list[tuple[int, ...]]:
     others = {n for files in series for n in files if n != files[len(files) // 2]}
-    compared = [n for n in numbers if n not in others][:MOST_COMPARED]
+    compared = [n for n in numbers if n not in others and not seen[n].is_mask][:MOST_COMPARED]
     if len(compared) < 2:
         return []
     pairs = near_pairs(np.stack([_fingerprint(seen[n]) for n in compared]))

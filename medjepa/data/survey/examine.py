@@ -22,6 +22,9 @@ from medjepa.types import MedicalImage
 LOOK_SIDE = 16
 """Pixels of the picture by which images are compared with the typical one of their kind."""
 
+MASK_VALUES = 8
+"""Different whole numbers that a mask or a drawing has at most."""
+
 _LOOK_UNIT = 32
 _PERCENTILES = (1, 50, 99)
 _FEW = 1 << 16
@@ -87,6 +90,11 @@ class Seen:
     fingerprint: np.ndarray | None = None
     look: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it has so few values that it looks like a mask or a drawing."""
+        return 0 < self.num_values <= MASK_VALUES
 
 
 def examine(path: str, relative: str, secret: str) -> Seen:

@@ -51,7 +51,7 @@ def next_steps(
     if kinds & {"inverted", "masks", "constant", "nearly_blank"}:
         steps.append(
             Step("Move what is inverted, blank or a mask out of the folder, or choose by name with "
-                 "data.pattern.")
+                 "`data.pattern`.")
         )  # fmt: skip
     steps.append(
         Step(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from medjepa.data.survey.examine import Seen
+from medjepa.data.survey.examine import MASK_VALUES, Seen
 from medjepa.data.survey.findings import Finding, Level, counted, single
 
 MIN_ALIKE = 8
@@ -22,7 +22,6 @@ COHERENT, INVERTED = 0.66, -0.4
 measured in docs/how-to/inspect.md."""
 
 _LOG_FLOOR = 0.05
-_MASK_VALUES = 8
 _ROUNDS = 30
 
 
@@ -33,10 +32,10 @@ def empty_images(seen: Mapping[int, Seen]) -> list[Finding]:
         text = "Every value is the same: a failed export or an empty frame. Leave them out."
         title = f"{counted(len(constant), 'image')} without any structure"
         found.append(Finding("constant", "bad", title, text, single(constant)))
-    masks = [n for n, one in seen.items() if not one.constant and _is_mask(one)]
+    masks = [n for n, one in seen.items() if not one.constant and one.is_mask]
     if masks:
         text = (
-            f"At most {_MASK_VALUES} different values: segmentation masks or drawings. Do not "
+            f"At most {MASK_VALUES} different values: segmentation masks or drawings. Do not "
             "pre-train on them; `data.pattern` chooses files by name."
         )
         title = f"{counted(len(masks), 'file')} with few values, like masks"
@@ -126,10 +125,6 @@ def _kind_and_view(one: Seen) -> tuple[str, ...]:
     return (one.format if one.format == "DICOM" else "", one.modality, one.axes, *said)
 
 
-def _is_mask(one: Seen) -> bool:
-    return 0 < one.num_values <= _MASK_VALUES
-
-
 def _is_blank(one: Seen) -> bool:
     low, _, high = one.values
     return high - low <= (2 if one.dtype == "uint8" else 0)
@@ -164,7 +159,7 @@ def _grey_levels(one: Seen) -> list[float] | None:
 def _alike(seen: Mapping[int, Seen], key: Callable[[Seen], object]) -> dict[object, list[int]]:
     groups: dict[object, list[int]] = defaultdict(list)
     for number, one in seen.items():
-        if not one.constant and not _is_mask(one):
+        if not one.constant and not one.is_mask:
             groups[key(one)].append(number)
     return {name: numbers for name, numbers in groups.items() if len(numbers) >= MIN_ALIKE}
 

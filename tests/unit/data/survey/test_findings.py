@@ -65,6 +65,12 @@ def test_a_copy_is_named_by_the_strongest_relation_only():
     assert found == {"copies": ((1, 2),), "pixel_copies": ((1, 3),), "near_copies": ((1, 4),)}
 
 
+def test_masks_may_resemble_each_other():
+    base = RNG.normal(size=(32, 32)).astype(np.float32)
+    group = {1: seen(base, num_values=2), 2: seen(base, num_values=2)}
+    assert copies(group, []) == []
+
+
 def test_neighbours_in_a_series_are_no_copies_but_series_are():
     base = RNG.normal(size=(32, 32)).astype(np.float32)
     group = {n: seen(base) for n in range(1, 7)}
