@@ -100,7 +100,7 @@ def _sought(path: str, kind: str, wish: _Wish) -> MedicalImage:
                 times.append(time)
             if len(collector):
                 warn_damaged(path, kind, video, len(collector))
-                image = clip_image(path, collector, times, video)
+                image = clip_image(path, collector, times, video.notes())
                 return replace(image, history=(*image.history, _from(wish)))
     raise _nothing(path, kind, wish)
 

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
@@ -39,6 +40,9 @@ def decode(path: str, kind: str) -> MedicalImage:
     """
     header = read_header(path)
     stored, photometric = _stored_values(path, header)
+    num_axes = 3 if header.samples > 1 else 2
+    # Only a video may have other frames than the header says.
+    header = replace(header, frames=len(stored) if stored.ndim > num_axes else 1)
     with naming(path, "the header is damaged"):
         headers = frame_headers(header)
         array, display, history = _shown(path, stored, photometric, header, headers)
@@ -113,16 +117,15 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
     own = own_decoder(header, syntax)
     if own is not None:
         with naming(path, f"cannot decode the pixel data ({uid.name})"):
-            return own(header), header.photometric
+            return own(header), "RGB" if header.samples > 1 else header.photometric
     try:
         decoder = library.pixels.get_decoder(uid)
     except NotImplementedError:
         decoder = None
     if decoder is None or not decoder.is_available:
-        what = "video" if "MPEG" in uid.name or "HEVC" in uid.name else "image"
         raise InputError(
             path,
-            f"cannot decode this {what}: transfer syntax {uid.name} is not read",
+            f"cannot decode this image: transfer syntax {uid.name} is not read",
             format="DICOM",
         )
     if not uid.is_compressed:

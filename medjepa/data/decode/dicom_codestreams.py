@@ -55,7 +55,9 @@ def check_frames(header: "Header", syntax: str) -> None:
         where = f"frame {number + 1}: " if header.frames > 1 else ""
         size = jpeg_2000_size(frame) if family is JPEG_2000 else jpeg_size(frame)
         if size is None:
-            raise _refusal(header, f"{where}damaged: no size in the head of the compressed frame")
+            raise _refusal(
+                header, f"{where}cannot decode it: no size in the head of the JPEG frame"
+            )
         if (size.rows, size.columns, size.components) != (
             header.rows,
             header.columns,

@@ -1,5 +1,7 @@
 """Transfer syntaxes that pydicom's permissively licensed decoders leave out."""
 
+import re
+import warnings
 import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -7,25 +9,55 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medjepa.data.decode.dicom_library import pydicom
-from medjepa.errors import InputError
+from medjepa.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from medjepa.data.decode.dicom_header import Header
 
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+# Main and high profiles of MPEG-2, MPEG-4 AVC/H.264 and HEVC/H.265, and their fragmentable forms.
+_VIDEO = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?")
 _DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 
 
 def own_decoder(header: "Header", syntax: str) -> Callable[["Header"], np.ndarray] | None:
     """A function from a header to stored values (frames, Y, X), one frame (Y, X); None if not ours.
 
-    JPEG Extended with 12 bits, grey: the only other free decoder is under the GPL.
+    JPEG Extended with 12 bits, grey: the only other free decoder is under the GPL. Of a video the
+    stored values are RGB, and as many frames as it really has.
     """
+    if _VIDEO.fullmatch(syntax):
+        return _video
     if syntax == _JPEG_EXTENDED and header.bits_stored > 8 and header.samples == 1:
         return _jpeg_extended
     if syntax == _DEFLATED_FRAMES and header.samples == 1:
         return _deflated_frames
     return None
+
+
+def _video(header: "Header") -> np.ndarray:
+    """All fragments are one stream of MPEG-2, H.264 or HEVC, bare or in a container; PS3.5 8.2."""
+    from medjepa.data.decode.video import collect
+
+    parts = pydicom().encaps.generate_frames(header.dataset.PixelData, number_of_frames=1)
+    collector, _, _ = collect(header.path, "DICOM", b"".join(parts))
+    array = np.moveaxis(collector.stacked(), 0, -1)
+    if array.shape[1:3] != (header.rows, header.columns):
+        raise InputError(
+            header.path,
+            f"size mismatch: the video is {array.shape[1]} x {array.shape[2]}, the header says "
+            f"{header.rows} x {header.columns}",
+            format="DICOM",
+        )
+    if len(array) != header.frames:
+        warnings.warn(
+            f"{header.path}: NumberOfFrames is {header.frames}, the video has {len(array)} frames",
+            InputWarning,
+            stacklevel=6,
+        )
+    array = np.repeat(array, header.samples // array.shape[-1] or 1, axis=-1)
+    array = array[..., 0] if header.samples == 1 else array
+    return array if len(array) > 1 else array[0]
 
 
 def _jpeg_extended(header: "Header") -> np.ndarray:

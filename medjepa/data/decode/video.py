@@ -26,11 +26,17 @@ def decode(path: str, kind: str) -> MedicalImage:
     Raises:
         InputError: no frame is whole, or all together are over the limit of memory.
     """
-    return decode_stream(path, kind, None)
+    collector, times, notes = collect(path, kind)
+    return clip_image(path, collector, times, notes)
 
 
-def decode_stream(path: str, kind: str, content: bytes | None) -> MedicalImage:
-    """Decode a file, or the bytes of a stream that lies inside of another one."""
+def collect(
+    path: str, kind: str, content: bytes | None = None
+) -> tuple[FrameCollector, list[float | None], tuple[str, ...]]:
+    """All frames of a file, or of the stream that lies inside of another one, as `decode` says.
+
+    With their time stamps in s and notes for the history.
+    """
     module = video_file(path, kind)
     stated, num_packets, without_index = 0, 0, False
     # An index that does not fit the file is worse than none.
@@ -58,7 +64,7 @@ def decode_stream(path: str, kind: str, content: bytes | None) -> MedicalImage:
                 path, f"the header says {stated:,} frames, {num_packets:,} are there (truncated?)"
             )
         warn_damaged(path, kind, video, len(collector))
-        return clip_image(path, collector, times, video)
+        return collector, times, video.notes()
 
 
 def video_file(path: str, kind: str) -> Any:  # noqa: ANN401 - PyAV is optional
@@ -88,7 +94,7 @@ def warn_damaged(path: str, kind: str, video: "Opened", num_whole: int) -> None:
 
 
 def clip_image(
-    path: str, collector: FrameCollector, times: Sequence[float | None], video: "Opened"
+    path: str, collector: FrameCollector, times: Sequence[float | None], notes: tuple[str, ...]
 ) -> MedicalImage:
     """The collected frames as an image; time stamps that do not grow are no times."""
     array = collector.stacked()
@@ -98,7 +104,7 @@ def clip_image(
         spacing=(None, None, None),
         source=path,
         display_range=None if array.dtype == np.uint8 else (0.0, 65535.0),
-        history=video.notes(),
+        history=notes,
     )
     stamps = np.array([np.nan if time is None else time for time in times])
     if np.isnan(stamps).any() or (len(stamps) > 1 and not (np.diff(stamps) > 0).all()):

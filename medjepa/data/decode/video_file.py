@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import numpy as np
@@ -198,7 +197,7 @@ def opened(
 class _OnlyForward:
     """A file that cannot be sought, so that nobody looks for an index at its end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
 
     def read(self, num_bytes: int) -> bytes:
@@ -206,7 +205,7 @@ class _OnlyForward:
         return self._file.read(num_bytes)
 
 
-def _source(path: str, content: bytes | None) -> BinaryIO:
+def _source(path: str, content: bytes | None) -> io.BufferedIOBase:
     return Path(path).open("rb") if content is None else io.BytesIO(content)
 
 
