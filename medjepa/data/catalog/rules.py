@@ -19,7 +19,10 @@ def check_rules(entry: Entry, origin: str) -> None:
     Raises:
         ConfigError: with every contradiction.
     """
-    problems = list(_problems(entry))
+    try:
+        problems = list(_problems(entry))
+    except ConfigError as error:  # a pattern that cannot be compiled
+        problems = [str(error)]
     if problems:
         raise ConfigError(f"{origin}: {entry.name or 'the entry'}: " + "; ".join(problems))
 
@@ -45,6 +48,11 @@ def _problems(entry: Entry) -> Iterator[str]:
         yield f"access.steps: how does one get access ({entry.access.kind})?"
     if entry.group.kind == "none" and not entry.group.note:
         yield "group.note: say why images cannot be grouped"
+    layout = entry.layout
+    for text in (*layout.marks, *layout.images, *layout.masks, *entry.split.lists.values()):
+        pattern(text)
+    for text in (*(t.file for t in layout.tables), *(s.file for s in layout.sidecars)):
+        pattern(text)
     yield from _split_problems(entry)
     yield from _field_problems(entry)
 
