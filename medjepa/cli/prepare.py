@@ -41,12 +41,12 @@ def run(arguments: list[str]) -> int:
     if not config.data.sources or not config.out:
         raise ConfigError("prepare needs data=FOLDER (what to read) and out=STORE (what to write)")
     report = _prepare(config)
-    print(summary(report))
+    print(summary(report, "images" if config.data.dimensions == 2 else "volumes and clips"))
     return 1 if report.failed else 0
 
 
-def summary(report: PrepareReport) -> str:
-    """What became of the files, for the terminal."""
+def summary(report: PrepareReport, noun: str = "images") -> str:
+    """What became of the files, for the terminal; `noun` is what the store holds."""
     lines = [
         f"{report.found} files found: {report.good} good ({report.num_known} known before), "
         f"{report.skipped} skipped, {report.failed} failed",
@@ -61,7 +61,7 @@ def summary(report: PrepareReport) -> str:
     lines += [f"intensity of {line}" for line in report.intensity]
     if any(line.startswith("generic:") for line in report.intensity):
         lines.append("  no header says what kind: data.modality=ct (xray, mri, ...) does")
-    lines += [_patients(report), f"{report.num_images} images in {report.out}"]
+    lines += [_patients(report), f"{report.num_images} {noun} in {report.out}"]
     if report.num_decoded:
         lines.append(f"{report.num_decoded} files read at {report.files_per_second:.0f} a second")
     return "\n".join(lines)

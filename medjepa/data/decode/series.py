@@ -20,6 +20,7 @@ from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
 _TIMED = (0,)
+_FEWEST_FRAMES = 3
 _ALIKE = (("rows", "size"), ("columns", "size"), ("photometric", "PhotometricInterpretation"))
 
 
@@ -172,15 +173,17 @@ def _place(source: str, headers: list[SliceHeader]) -> Placed:
         return _by_number(source, headers)
     assert first.plane is not None
     positions = np.array([header.position for header in headers])
-    layout = arrange(
-        source,
-        positions,
-        normal_of(first.plane),
-        [h.moment for h in headers],
-        "slice",
-        names,
-        _TIMED,
-    )
+    keys: list[tuple[object, ...]] = [header.moment for header in headers]
+    if _are_frames_without_time(headers, positions):
+        keys = [(float(header.number or 0),) for header in headers]
+        warnings.warn(
+            f"{source}: {len(headers)} images of one place without times (de-identified?): they "
+            "are frames in the order of InstanceNumber",
+            InputWarning,
+            stacklevel=2,
+        )
+    timed = _TIMED if keys[0] == first.moment else ()
+    layout = arrange(source, positions, normal_of(first.plane), keys, "slice", names, timed)
     if (
         layout.num_slices == 2
         and first.slice_gap
@@ -194,6 +197,22 @@ def _place(source: str, headers: list[SliceHeader]) -> Placed:
             format="DICOM",
         )
     return placed(layout, positions, first.plane, first.spacing, first.thickness)
+
+
+def _are_frames_without_time(headers: list[SliceHeader], positions: np.ndarray) -> bool:
+    """A cine series whose times of day were removed: one place, many numbers, nothing else.
+
+    Two images at one place may well be one slice that is there twice.
+    """
+    numbers = {header.number for header in headers}
+    columns = zip(*(header.moment for header in headers), strict=True)
+    return (
+        len(headers) >= _FEWEST_FRAMES
+        and None not in numbers
+        and len(numbers) == len(headers)
+        and not np.ptp(positions, axis=0).any()
+        and all(len(set(column)) < len(headers) for column in columns)
+    )
 
 
 def _check_alike(source: str, headers: list[SliceHeader]) -> None:

@@ -158,6 +158,25 @@ def test_moments_at_one_place_are_told_apart_by_their_time(tmp_path, rng):
     np.testing.assert_array_equal(image.array[0], volume)
 
 
+def test_frames_of_one_place_without_times_go_by_their_number(tmp_path, rng):
+    clip = rng.integers(0, 4000, (4, 6, 8))
+    for t in range(4):
+        data = dataset(
+            clip[t], InstanceNumber=30 + t, TriggerTime=5.0, ImagePositionPatient=[0, 0, 5],
+            ImageOrientationPatient=AXIAL, PixelSpacing=[1, 1],
+        )  # fmt: skip
+        save(data, tmp_path / f"{9 - t}")
+    with pytest.warns(InputWarning, match="4 images of one place without times"):
+        image = read_series(tmp_path)
+    assert image.times is None
+    assert image.axes in ("tyx", "tzyx")
+    np.testing.assert_array_equal(image.array.reshape(clip.shape), clip)
+    for name in ("6", "7"):  # two images of one place may be one slice that is there twice
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match="duplicate position"):
+        read_series(tmp_path)
+
+
 def test_a_single_slice_has_the_thickness_of_its_header(tmp_path, rng):
     write_series(tmp_path, rng, 1, changes={0: {"SliceThickness": 7}})
     image = read_series(tmp_path)
