@@ -16,7 +16,7 @@ from medjepa.types import MedicalImage
 SIDE = 160
 """Pixels of a picture on the page, each way."""
 
-_COARSE = 24
+_COARSE = 16
 _MOST_PIXELS = 2048
 
 
