@@ -163,12 +163,13 @@ class Store:
             chosen = np.flatnonzero(shards == shard)
             items = indices[chosen]
             pixels = self._map(int(shard))[self.row[items]]
-            in_place = len(chosen) == len(indices) and pixels.shape[1] == channels
+            # All of one shard are computed where they are wanted, grey ones in the first channel.
+            in_place = len(chosen) == len(indices) and pixels.shape[1] <= channels
             values = np.multiply(
                 pixels,
                 self._gain[items, None, None, None],
                 dtype=np.float32,
-                out=images if in_place else None,
+                out=images[:, : pixels.shape[1]] if in_place else None,
             )
             # 8 bits shown from 0 to 255 need no more, and that is most images there are.
             if not self._is_plain[items].all():
@@ -176,8 +177,11 @@ class Store:
                 np.clip(values, 0.0, 1.0, out=values)
             if values.shape[1] > channels:
                 values = match_channels(values, channels, axis=1)
+            # One channel is repeated by broadcasting.
             if not in_place:
-                images[chosen] = values  # one channel is repeated by broadcasting
+                images[chosen] = values
+            elif values.shape[1] < channels:
+                images[:, 1:] = values
         return images
 
     def stored(self, index: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from medjepa.data.batching import Sample
+from medjepa.data.batching import Sample, Samples
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
@@ -92,10 +92,9 @@ class StoreDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+    def __getitems__(self, indices: Sequence[int]) -> Samples:
         items = self.indices[np.asarray(indices, dtype=np.int64)]
-        images, modality = self.read(items), self._modality[items].tolist()
-        return [Sample(image, kind) for image, kind in zip(images, modality, strict=True)]
+        return Samples(self.read(items), torch.from_numpy(self._modality[items]))
 
     def read(self, items: np.ndarray) -> Tensor:
         """Read images by their number across all stores: float32 (n, C, H, W) in [0, 1]."""

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medjepa.data.batching import Samples
 from medjepa.evaluation.baselines import oriented_gradients, pixel_vectors
 from medjepa.models.lejepa import LeJEPA
 
@@ -91,6 +92,8 @@ def gradients(images: Tensor) -> NDArray[np.float32]:
 def _read(images: ImageSource, indices: Sequence[int]) -> Tensor:
     read_many = getattr(images, "__getitems__", None)
     samples = read_many(list(indices)) if read_many else [images[i] for i in indices]
+    if isinstance(samples, Samples):
+        return samples.batch.images
     return torch.stack([sample if isinstance(sample, Tensor) else sample[0] for sample in samples])
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from medjepa.data.batching import Batch
+from medjepa.data.batching import Batch, Samples
 from medjepa.data.sampling import BatchPlan
 from medjepa.objectives.distributed import world
 from medjepa.utils.device import available_cpus
@@ -78,6 +78,8 @@ def _ignore_interrupt(worker: int) -> None:
 
 def collate_images(items: Sequence[Any]) -> Batch:
     """Stack tensors, (tensor, label) pairs, or samples with a modality; labels are dropped."""
+    if isinstance(items, Samples):
+        return items.batch
     images = torch.stack([item if isinstance(item, Tensor) else item[0] for item in items])
     numbers = [getattr(item, "modality", 0) for item in items]
     return Batch(images, torch.tensor(numbers, dtype=torch.long))

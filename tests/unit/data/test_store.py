@@ -24,7 +24,7 @@ from medjepa.data import (
 )
 from medjepa.data.intensity import to_stored
 from medjepa.data.resize import fit_to, resize
-from medjepa.errors import DataError
+from medjepa.errors import DataError, InputWarning
 from medjepa.types import MODALITIES
 
 
@@ -131,6 +131,10 @@ def test_batches_and_single_images_are_the_same_and_workers_can_read(mixed):
     assert batch.modality.tolist() == [MODALITIES.index("mri")] * 3
     for row, number in enumerate([5, 0, 3]):
         torch.testing.assert_close(batch.images[row], dataset[number].image)
+    samples = dataset.__getitems__([5, 0, 3])
+    assert collate(samples).images.data_ptr() == samples[0].image.data_ptr()  # no copy is made
+    torch.testing.assert_close(collate(list(samples)).images, batch.images)
+    assert [len(part) for part in (samples[1:], list(samples))] == [2, 3]
     copy = pickle.loads(pickle.dumps(dataset))
     torch.testing.assert_close(copy[3].image, dataset[3].image)
     loader = DataLoader(
@@ -213,6 +217,7 @@ def test_the_smallest_dtype_that_keeps_the_values(values, dtype, offset):
 
 def test_a_constant_image_gives_zeros(tmp_path):
     path = write_png(tmp_path / "a.png", np.full((9, 9), 77, np.uint8))
-    image = MedicalImagePreprocessor(target_size=(6, 5)).preprocess(path)
+    with pytest.warns(InputWarning, match="shows nothing"):
+        image = MedicalImagePreprocessor(target_size=(6, 5)).preprocess(path)
     assert image.shape == (6, 5, 3)
     assert not image.any()
