@@ -251,9 +251,9 @@ def acdc(folder: Path) -> Truth:
             "Weight: 95.0",
         )
         for frame in ("01", "12"):
-            volume(root / f"{name}_frame{frame}.nii.gz", int(frame))
+            volume(root / f"{name}_frame{frame}.nii.gz", len(truth) + int(frame))
             volume(root / f"{name}_frame{frame}_gt.nii.gz", 3, labels=(0, 1, 2, 3))
-        volume(root / f"{name}_4d.nii.gz", 2, frames=3)
+        volume(root / f"{name}_4d.nii.gz", len(truth) + 30, frames=3)
         text(root / "MANDATORY_CITATION.md", "Bernard")
         for file in ("frame01", "frame12", "4d"):
             truth[f"database/{part}/{name}/{name}_{file}.nii.gz"] = (
@@ -315,7 +315,7 @@ def busi(folder: Path) -> Truth:
     truth = {}
     for label, numbers in (("benign", (1, 4)), ("malignant", (1, 2)), ("normal", (1,))):
         for number in numbers:
-            picture(root / label / f"{label} ({number}).png", grey(number))
+            picture(root / label / f"{label} ({number}).png", grey(len(truth)))
             picture(root / label / f"{label} ({number})_mask.png", mask(number))
             truth[f"Dataset_BUSI_with_GT/{label}/{label} ({number}).png"] = (label, None, None)
     picture(root / "benign" / "benign (4)_mask_1.png", mask(9))
