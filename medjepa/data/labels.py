@@ -1,5 +1,7 @@
 """Labels from a table, joined with the images of a store."""
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +10,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from medjepa.data.files import Found
-from medjepa.data.private_map import PRIVATE, FileRecord, PrivateMap, group_key, keyed_hash
+from medjepa.data.private_map import (
+    PRIVATE,
+    FileRecord,
+    PrivateMap,
+    group_key,
+    keyed_hash,
+    write_private,
+)
 from medjepa.data.source_tables import SourceTable, tables_beside
 from medjepa.data.splits import check_no_group_crosses
 from medjepa.data.store import Store
@@ -18,6 +27,8 @@ from medjepa.errors import DataError
 FOLDER_LABEL = "folder"
 """`label=folder` takes the name of the folder that an image lies in."""
 AUTO_SPLIT = "auto"
+CROSSING = "crossing.csv"
+"""In a store's private folder: who is in several parts of a split that was refused."""
 _MISSING = ("", "nan", "na", "n/a", "null")
 # An image that lies in several parts under different names belongs to the last of these.
 _PART_ORDER = ("train", "val", "test")
@@ -223,7 +234,7 @@ def _build(
     parts = None if split is None else [row.values[split] for row in rows]
     known_groups, group_notes = _complete(groups, [store.keys[i] for i in indices])
     if parts is not None and known_groups is not None:
-        check_no_group_crosses(known_groups, parts)
+        _refuse_crossing(store, rows, group, known_groups, parts)
     if parts is not None:
         notes.append(f"split: the table's column {split!r}, {_counted(parts)}")
     return LabelledSet(
@@ -234,6 +245,30 @@ def _build(
         split=parts,
         notes=notes + group_notes,
     )
+
+
+def _refuse_crossing(
+    store: Store, rows: Sequence[_Row], group: str | None, groups: list[str], parts: list[str]
+) -> None:
+    """Refuse a split that patients cross, and write for the owner who they are."""
+    try:
+        check_no_group_crosses(groups, parts)
+    except DataError as error:
+        found: dict[str, set[str]] = {}
+        for name, part in zip(groups, parts, strict=True):
+            found.setdefault(name, set()).add(part)
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow((group or "patient", "part", "file"))
+        table.writerows(
+            sorted(
+                (row.values[group] if group else row.record.patient, part, row.record.path)
+                for row, name, part in zip(rows, groups, parts, strict=True)
+                if len(found[name]) > 1
+            )
+        )
+        write_private(store.path, CROSSING, text.getvalue().encode())
+        raise DataError(f"{error} Who they are: {store.path / PRIVATE / CROSSING}") from error
 
 
 def _complete(groups: list[str], keys: list[str]) -> tuple[list[str] | None, list[str]]:

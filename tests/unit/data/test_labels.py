@@ -58,8 +58,15 @@ def test_a_patient_in_two_parts_is_caught_and_auto_is_the_remedy(tmp_path):
 
 def test_the_real_leak_is_caught(real_data, tmp_path):
     out = prepare(real_data("cxr_nih1000_64"), tmp_path / "out", size=8, num_workers=2).out
-    with pytest.raises(DataError, match="30 of 264 groups"):
+    with pytest.raises(DataError, match=r"(?s)30 of 264 groups.*crossing\.csv"):
         labelled(open_store(out), "label")
+    head, *rows = (out / "private" / "crossing.csv").read_text().splitlines()
+    parts = {}
+    for row in rows:
+        patient, part, _ = row.split(",")
+        parts.setdefault(patient, set()).add(part)
+    assert (head, len(parts)) == ("patient,part,file", 30)
+    assert all(len(names) > 1 for names in parts.values())
 
 
 def test_the_folder_can_be_the_label(tmp_path):
