@@ -59,4 +59,25 @@ def read(path: str | os.PathLike[str], *, page: int | None = None) -> MedicalIma
     return image
 
 
-__all__ = ["READABLE", "read"]
+def read_at_least(
+    path: str | os.PathLike[str], size: tuple[int, int]
+) -> tuple[MedicalImage, tuple[int, int]]:
+    """Read as `read` does, and tell the whole (Y, X); a large JPEG may come smaller than that.
+
+    It is scaled while it is decoded, never below `size` (Y, X), for callers that resize anyway.
+
+    Raises:
+        InputError: as `read`.
+    """
+    name = os.fspath(path)
+    if os.path.isdir(name) or sniff(name) != "JPEG":  # noqa: PTH112
+        image = read(name)
+        return image, (image.array.shape[-2], image.array.shape[-1])
+    from medjepa.data.decode.raster import decode_scaled
+
+    image, whole = decode_scaled(name, "JPEG", size)
+    warn_if_blank(name, image.array)
+    return image, whole
+
+
+__all__ = ["READABLE", "read", "read_at_least"]

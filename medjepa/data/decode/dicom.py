@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 
-from medjepa.data.decode.dicom_codestreams import JPEG_2000, JPEG_LS, check_frames
+from medjepa.data.decode.dicom_codestreams import JPEG_2000, JPEG_LS, check_frames, frames_of
 from medjepa.data.decode.dicom_facts import facts_of
 from medjepa.data.decode.dicom_frames import SCALING, frame_headers, place_frames, place_one
 from medjepa.data.decode.dicom_header import Header, naming, read_header
 from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.decode.dicom_syntaxes import own_decoder
+from medjepa.data.decode.jpeg_scan import ends_in_grey, is_cut
 from medjepa.data.decode.limits import check_finite
 from medjepa.data.intensity import robust_range
 from medjepa.errors import InputError, InputWarning
@@ -26,6 +27,7 @@ else:  # pydicom is imported guarded, on first use
 
 
 _JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_PILLOW = "pillow"
 _RLE = "1.2.840.10008.1.2.5"
 _IMPLICIT = "1.2.840.10008.1.2"
 
@@ -145,7 +147,22 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
                 path, f"size mismatch: {found}, Rows, Columns and frames say {expected}",
                 format="DICOM",
             )  # fmt: skip
-    return np.asarray(array), str(properties["photometric_interpretation"])
+    stored = np.asarray(array)
+    if plugin == _PILLOW:
+        _check_not_cut(header, stored)
+    return stored, str(properties["photometric_interpretation"])
+
+
+def _check_not_cut(header: Header, stored: np.ndarray) -> None:
+    frames = stored if header.frames > 1 else stored[None]
+    for number, (frame, stream) in enumerate(zip(frames, frames_of(header), strict=False)):
+        if ends_in_grey(frame) and is_cut(stream):
+            where = f"frame {number + 1}: " if header.frames > 1 else ""
+            raise InputError(
+                header.path,
+                f"{where}truncated: the JPEG's coded data ends before the image does",
+                format="DICOM",
+            )
 
 
 def _plugin(syntax: str, header: Header) -> str:
@@ -158,7 +175,7 @@ def _plugin(syntax: str, header: Header) -> str:
         return "pyjpegls"
     if syntax in JPEG_2000 or syntax == _RLE:
         return "pylibjpeg"
-    return "pillow" if syntax in _JPEG_8_BIT and header.bits_stored == 8 else ""
+    return _PILLOW if syntax in _JPEG_8_BIT and header.bits_stored == 8 else ""
 
 
 def _give_syntax(dataset: Dataset, syntax: str) -> None:

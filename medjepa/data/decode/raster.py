@@ -2,11 +2,13 @@
 
 import struct
 import warnings
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from medjepa.data.decode.animation import clip_of, is_animated
+from medjepa.data.decode.jpeg_scan import ends_in_grey, is_cut
 from medjepa.data.decode.limits import check_budget
 from medjepa.data.decode.png_chunks import check_chunks
 from medjepa.errors import InputError, InputWarning
@@ -18,6 +20,7 @@ _DECODER_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, struct.error, EOFError, IndexError, KeyError,
     AttributeError, RuntimeError, OverflowError, ZeroDivisionError,
 )  # fmt: skip
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 _COLOUR_MODES = ("RGB", "P", "RGBA", "PA", "YCbCr", "RGBX")
 
 
@@ -26,6 +29,23 @@ def decode(path: str, kind: str) -> MedicalImage:
 
     An animation is decoded to a clip (1 or 3, T, Y, X).
     """
+    return _decode(path, kind, None)[0]
+
+
+def decode_scaled(
+    path: str, kind: str, at_least: tuple[int, int]
+) -> tuple[MedicalImage, tuple[int, int]]:
+    """Decode as `decode`, and tell the whole (Y, X); a JPEG comes smaller where that is enough.
+
+    A JPEG is scaled while it is decoded, by 1/2, 1/4 or 1/8, never below `at_least` (Y, X): blocks
+    of its cosine transform are averaged, which costs a fraction of decoding them.
+    """
+    return _decode(path, kind, at_least)
+
+
+def _decode(
+    path: str, kind: str, at_least: tuple[int, int] | None
+) -> tuple[MedicalImage, tuple[int, int]]:
     try:
         with warnings.catch_warnings():
             # Pillow's own limit stays, and is an error: a warning would be lost in a worker.
@@ -36,8 +56,15 @@ def decode(path: str, kind: str) -> MedicalImage:
             with Image.open(path, formats=[kind.upper()]) as image:
                 check_budget(path, (image.height, image.width), 4, kind)
                 if is_animated(image):
-                    return clip_of(path, kind, image)
+                    return clip_of(path, kind, image), (image.height, image.width)
+                turned = image.getexif().get(_ORIENTATION, 1)
+                size = (image.height, image.width)
+                if at_least is not None:
+                    # Where the image lies on its side, so does what is asked for.
+                    image.draft(image.mode, at_least if turned in _ON_ITS_SIDE else at_least[::-1])
                 array, history = _pixels(path, kind, image)
+                if image.size != size[::-1]:
+                    history.append(f"decoded at {image.height / size[0]:.3g} of its size")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(path, f"too large: over the limit of pixels ({error})", format=kind) from (
             error
@@ -54,9 +81,10 @@ def decode(path: str, kind: str) -> MedicalImage:
             InputWarning,
             stacklevel=4,
         )
-    return MedicalImage(
+    image_read = MedicalImage(
         array=array, axes="yx", spacing=(None, None), source=path, history=tuple(history)
     )
+    return image_read, size[::-1] if turned in _ON_ITS_SIDE else size
 
 
 def _pixels(path: str, kind: str, image: Image.Image) -> tuple[np.ndarray, list[str]]:
@@ -64,7 +92,9 @@ def _pixels(path: str, kind: str, image: Image.Image) -> tuple[np.ndarray, list[
     if kind == "PNG" and _is_deep_colour(path):
         return _deep_colour(path), ["16-bit colour"]
     image.load()
-    if image.getexif().get(0x0112, 1) != 1:
+    if kind == "JPEG" and ends_in_grey(np.asarray(image)) and is_cut(Path(path).read_bytes()):
+        raise InputError(path, "truncated: the coded data ends before the image does", format=kind)
+    if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
         history.append("EXIF orientation applied")
     if image.mode in ("1", "LA"):
