@@ -107,6 +107,26 @@ def vindr_cxr(folder: Path) -> Truth:
     }
 
 
+def vinbigdata(folder: Path) -> Truth:
+    sick, well = "50a418190bc3fb1ef1633bf9678929b3", "9a5094b2563a1ef3ff50dc5c7ff71345"
+    for number, name in enumerate((sick, well)):
+        dicom(folder / "train" / f"{name}.dicom", number, PatientID=None, PatientName=None)
+    dicom(folder / "test" / "002a34c58c5b758217ed1f584ccbcfe9.dicom", 9)
+    table(
+        folder / "train.csv",
+        "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max",
+        (sick, "Cardiomegaly", 3, "R10", 691, 1375, 1653, 1831),
+        (sick, "Aortic enlargement", 0, "R9", 1264, 743, 1611, 1019),
+        f"{sick},No finding,14,R8,,,,",
+        f"{well},No finding,14,R11,,,,",
+    )
+    return {
+        f"train/{sick}.dicom": ("Aortic enlargement|Cardiomegaly", None, "train"),
+        f"train/{well}.dicom": ("", None, "train"),
+        "test/002a34c58c5b758217ed1f584ccbcfe9.dicom": ("", None, "test"),
+    }
+
+
 def rsna_pneumonia(folder: Path) -> Truth:
     well, sick = "0004cfab-14fd-4e49-80ba-63a80b6bddd6", "00436515-870c-4b36-a041-de91049b9ab4"
     tested = "0000a175-0e68-4ca4-b1af-167204a7e0bc"
@@ -354,7 +374,7 @@ MINIATURES: dict[str, Maker] = {
     "ham10000": base.ham10000, "pcam": base.pcam, "pcam-kaggle": base.pcam_kaggle,
     "aptos2019": base.aptos2019, "chestxray14": base.chestxray14, "brats2021": base.brats2021,
     "isic2019": isic2019, "chexpert": chexpert, "vindr-cxr": vindr_cxr,
-    "rsna-pneumonia": rsna_pneumonia, "cbis-ddsm": cbis_ddsm, "oct2017": oct2017,
+    "vinbigdata": vinbigdata, "rsna-pneumonia": rsna_pneumonia, "cbis-ddsm": cbis_ddsm, "oct2017": oct2017,
     "kvasir-seg": kvasir_seg, "chase_db1": chase_db1, "drive": drive, "acdc": acdc,
     "echonet-dynamic": echonet_dynamic, "cholec80": cholec80, "busi": busi, "bccd": bccd,
     "msd_task01_braintumour": _D("Task01_BrainTumour", "BRATS", ["background", "edema", "non-enhancing tumor", "enhancing tumour"], 4),

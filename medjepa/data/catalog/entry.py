@@ -82,11 +82,13 @@ class Download:
         reference: what the client is given: a Kaggle data set or competition:NAME, a Synapse
             identifier, a PhysioNet path.
         files: what is fetched over https, or what lies in the folder after the owner's own steps.
+        client_unpacks: the client unpacks too, since members differ in nothing but upper case.
     """
 
     route: Literal["https", "kaggle", "synapse", "physionet", "manual"]
     reference: str = ""
     files: tuple[RemoteFile, ...] = ()
+    client_unpacks: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +211,8 @@ class SplitRule:
         values: what the files write, to train, val or test.
         lists: part to pattern of the text file that names its images, one a line.
         ranges: part to "first-last", both included.
-        leaks: groups are known to cross it: it is written as `published_split`, and not used.
+        rest: the part of images that nothing else puts into one, "" for none.
+        leaks: groups are known to cross it, which is then a note and not a problem.
         note: what a reader of the results should know.
     """
 
@@ -218,6 +221,7 @@ class SplitRule:
     values: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, str] = field(default_factory=dict)
+    rest: str = ""
     leaks: bool = False
     note: str = ""
 

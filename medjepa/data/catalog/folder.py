@@ -10,7 +10,7 @@ from medjepa.data.catalog.patterns import pattern
 from medjepa.data.files import scan
 from medjepa.errors import DataError
 
-_SAMPLE_PER_FOLDER = 40
+_SAMPLE = 40
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,20 @@ class Folder:
 
     @cached_property
     def sample(self) -> list[str]:
-        """Some files of every folder and kind: enough to recognise a layout by."""
+        """Some folders beside each other, some files of each kind: enough to see a layout."""
         taken: dict[tuple[str, str], int] = {}
+        siblings: dict[str, set[str]] = {}
         kept = []
         for path in self.files:
-            above, _, name = path.rpartition("/")
-            key = (above, name.rpartition(".")[2])
-            taken[key] = taken.get(key, 0) + 1
-            if taken[key] <= _SAMPLE_PER_FOLDER:
+            parts = path.split("/")
+            above, kind = "/".join(parts[:-1]), parts[-1].rpartition(".")[2]
+            taken[above, kind] = taken.get((above, kind), 0) + 1
+            # Patients by the ten thousand look alike: some folders beside each other will do.
+            seen = [siblings.setdefault("/".join(parts[:i]), set()) for i in range(len(parts) - 1)]
+            room = all(len(s) < _SAMPLE or p in s for s, p in zip(seen, parts, strict=False))
+            if room and taken[above, kind] <= _SAMPLE:
+                for known, part in zip(seen, parts, strict=False):
+                    known.add(part)
                 kept.append(path)
         return kept
 

@@ -32,6 +32,9 @@ def read_items(entry: Entry, folder: str | Path) -> Reading:
     """
     place = Folder(Path(folder))
     root = place.root_of(entry.layout)
+    if root is None:  # perhaps all but a table is there: then say what is missing
+        layouts = [Layout(marks=(text,)) for text in entry.layout.images]
+        root = next((r for one in layouts if (r := place.root_of(one)) is not None), None)
     if root is None:
         raise DataError(_not_this_set(entry, place))
     reading = Reading(root=root)
@@ -68,6 +71,7 @@ def _item(entry: Entry, image: Image, reading: Reading) -> Item:
     part = part_of(entry, image.fields, image.rows, image.table_part)
     if entry.split.kind == "lists":
         part = image.list_parts[0] if image.list_parts else None
+    part = part or entry.split.rest or None
     if not known_part(part):
         reading.strange.append(f"{image.path}: part {part!r} of the split")
         part = None

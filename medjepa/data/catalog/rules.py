@@ -60,6 +60,7 @@ def _problems(entry: Entry) -> Iterator[str]:
 def _split_problems(entry: Entry) -> Iterator[str]:
     rule = entry.split
     named = [*rule.values.values(), *rule.lists, *rule.ranges, *entry.counts.splits]
+    named += [rule.rest] if rule.rest else []
     for part in [*named, *(t.split for t in entry.layout.tables if t.split)]:
         if part not in PARTS:
             yield f"split: {part} is none of {', '.join(PARTS)}"
