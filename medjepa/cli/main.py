@@ -31,6 +31,7 @@ VERBS = {
     "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
     "anonymize": Verb("medjepa.cli.anonymize:run", "DICOM without patients, or not at all"),
+    "verify": Verb("medjepa.cli.verify:run", "is a de-identified copy free of its originals?"),
     "doctor": Verb("medjepa.cli.doctor:run", "what this machine has: device, memory, decoders"),
 }
 

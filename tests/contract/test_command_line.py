@@ -16,6 +16,7 @@ RECORDED_VERBS = [
     "pretrain",
     "evaluate",
     "anonymize",
+    "verify",
     "doctor",
 ]
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "matplotlib", "rich")
