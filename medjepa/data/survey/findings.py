@@ -9,7 +9,9 @@ from medjepa.data.survey.examine import Seen
 
 Level = Literal["bad", "unsure", "note"]
 LEVELS: tuple[Level, ...] = ("bad", "unsure", "note")
-_KNOWN_NUMBERS = ("2000", "J2K", "HTJ2K", "2-D", "3-D", "4-D", "PS3.3", "PS3.5", "PS3.10")
+KNOWN_NUMBERS = ("2000", "J2K", "HTJ2K", "2-D", "3-D", "4-D", "PS3.3", "PS3.5", "PS3.10")
+"""Words with digits that are of ours, and stay in messages."""
+
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _WITH_DIGITS = re.compile(r"(?<![\w.])[^\s,;:()\[\]]*\d[^\s,;:()\[\]]*")
 _REPEATED = re.compile(r"#( ?[x×,/-]? ?#)+")
@@ -55,7 +57,7 @@ def pattern_of(message: str) -> str:
     What is left out may come from a header, and a header may hold anything.
     """
     plain = _QUOTED.sub("“…”", message)
-    plain = _WITH_DIGITS.sub(lambda m: m[0] if m[0] in _KNOWN_NUMBERS else "#", plain)
+    plain = _WITH_DIGITS.sub(lambda m: m[0] if m[0] in KNOWN_NUMBERS else "#", plain)
     return _REPEATED.sub("#", plain)
 
 
