@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fuzz.media import media
 from medjepa.data.decode.dicom_library import pydicom
 
 MAX_BYTES = 600_000
@@ -39,7 +40,8 @@ def made_in_code() -> list[Source]:
     frames = [Image.fromarray(rng.integers(0, 256, (24, 20), dtype=np.uint8)) for _ in range(4)]
     for name in ("frames.gif", "pages.tif"):
         sources.append(_pillow(name, grey, save_all=True, append_images=frames, duration=40))
-    sources += [*_tiffs(deep, colour), *_niftis(rng), *_arrays(deep), *_dicoms(deep), *_clips(rng)]
+    sources += [*_tiffs(deep, colour), *_niftis(rng), *_arrays(deep), *_dicoms(deep)]
+    sources += [Source(name, content) for name, content in media(rng)]
     return sources
 
 
@@ -142,23 +144,5 @@ def _dicoms(deep: np.ndarray) -> list[Source]:
         dataset.PixelData = deep.tobytes() * frames
         buffer = io.BytesIO()
         dataset.save_as(buffer, enforce_file_format=True)
-        sources.append(Source(name, buffer.getvalue()))
-    return sources
-
-
-def _clips(rng: np.random.Generator) -> list[Source]:
-    import av
-
-    sources = []
-    for name, codec in (("clip.mp4", "mpeg4"), ("clip.avi", "mjpeg"), ("clip.mov", "mpeg4")):
-        buffer = io.BytesIO()
-        with av.open(buffer, "w", format=name.rpartition(".")[2]) as container:
-            stream = container.add_stream(codec, rate=10)
-            stream.width, stream.height = 32, 24
-            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-            for _ in range(4):
-                pixels = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
-            container.mux(stream.encode())
         sources.append(Source(name, buffer.getvalue()))
     return sources
