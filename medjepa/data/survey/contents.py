@@ -83,7 +83,7 @@ def tallies(seen: Mapping[int, Seen], num_series: int, num_volumes: int) -> list
     kinds = Counter(_KINDS.get(one.axes, one.axes) for one in good)
     if num_series:
         kinds["DICOM series"] = num_series
-        kinds["… that make a volume"] = num_volumes
+        kinds["… of several files, a volume"] = num_volumes
     found = [
         Tally("formats", "Formats", _rows(one.format for one in good)),
         Tally("kinds", "Images, volumes, clips", tuple((k, n) for k, n in kinds.items())),

@@ -27,13 +27,13 @@ MASK_VALUES = 8
 
 _LOOK_UNIT = 32
 _PERCENTILES = (1, 50, 99)
-_FEW = 1 << 16
+_FEW = 1 << 14
 _MANY_VALUES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one file holds; about 2 KB, whatever the file's size, and nothing that names anyone.
+    """What one file holds; about 4 KB, whatever the file's size, and nothing that names anyone.
 
     Attributes:
         status: "good", "skipped" (not an image) or "broken".

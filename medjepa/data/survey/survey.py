@@ -129,12 +129,14 @@ def survey(
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{folder}: no such folder")
+        raise DataError(f"{folder}: {'a file, not a' if root.exists() else 'no such'} folder")
     entries = list(scan(0, root.resolve()))
     tables = tables_beside(
         0, root, entries, table=None if table is None else Path(table), group_column=group
     )
     paths = {number: entry.relative for number, entry in enumerate(entries, start=1)}
+    # Before hours of looking: a column that is not there is an error.
+    labels, of_table = labels_of(tables, paths, label, split)
     full = {number: str(root.resolve() / relative) for number, relative in paths.items()}
     report = progress or _silent
     workers = _default_workers(len(paths)) if num_workers is None else num_workers
@@ -143,7 +145,6 @@ def survey(
     if not good:
         raise DataError(_nothing_readable(folder, seen))
     series = series_of(full, good, workers, report)
-    labels, of_table = labels_of(tables, paths, label, split)
     same = copies(good, [files for files, _ in series])
     findings = [
         *refused(seen), *naming(seen, paths), *of_table, *crossing_copies(labels, same),
@@ -161,7 +162,7 @@ def survey(
     findings.sort(key=lambda one: LEVELS.index(one.level))
     names = [labels.of_file.get(n, {}).get(labels.column("group") or "", "") for n in good]
     has_volumes = any(len(one.axes) > 2 for one in good.values())
-    num_volumes = sum(not problem for _, problem in series)
+    num_volumes = sum(len(files) > 1 and not problem for files, problem in series)
     return Survey(
         found=len(entries),
         good=len(good),
