@@ -55,16 +55,14 @@ def look(path: str, gate: bool, selection: "Selection | None") -> Looked:
     try:
         if sniff(path) != "DICOM":
             return Looked()
-        identifying: Sequence[str] = ()
-        left_out = ""
-        if gate:
-            from medjepa.data.privacy import identifies
+        from medjepa.data.decode.dicom_header import read_dataset
+        from medjepa.data.privacy import PRIVACY_TAGS, identifying_in
+        from medjepa.data.selection import SELECTION_TAGS, facts_in
 
-            identifying = identifies(path)
-        if selection is not None:
-            from medjepa.data.selection import header_facts
-
-            left_out = selection.why_not(header_facts(path))
+        # Parsed once for both: for small files that is most of the work.
+        dataset = read_dataset(path, header_only=True, tags=PRIVACY_TAGS + SELECTION_TAGS)
+        identifying = identifying_in(dataset) if gate else ()
+        left_out = "" if selection is None else selection.why_not(facts_in(path, dataset))
     except InputError:
         return Looked()
     return Looked(True, tuple(identifying), left_out)

@@ -2,11 +2,17 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medjepa.data.decode.dicom_header import read_dataset
 from medjepa.data.decode.dicom_library import errors
 from medjepa.data.decode.sniff import sniff
 from medjepa.errors import InputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+else:  # pydicom is imported guarded, on first use
+    Dataset = object
 
 IDENTIFYING = (
     "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientIDsSequence", "OtherPatientNames",
@@ -24,6 +30,10 @@ _DUMMIES = frozenset(
 )  # fmt: skip
 
 
+PRIVACY_TAGS = (*IDENTIFYING, "PatientIdentityRemoved", "SpecificCharacterSet")
+"""All that is read of a header to tell whether it identifies somebody."""
+
+
 def identifies(path: str) -> list[str]:
     """Keywords of the attributes that identify the patient of a DICOM file, by its header alone.
 
@@ -36,14 +46,18 @@ def identifies(path: str) -> list[str]:
     """
     if sniff(path) != "DICOM":
         return []
-    tags = [*IDENTIFYING, "PatientIdentityRemoved", "SpecificCharacterSet"]
     try:
-        dataset = read_dataset(path, header_only=True, tags=tags)
+        return identifying_in(read_dataset(path, header_only=True, tags=PRIVACY_TAGS))
+    except InputError:
+        return []
+
+
+def identifying_in(dataset: Dataset) -> list[str]:
+    """The same, of a header that was read with `PRIVACY_TAGS`."""
+    try:
         if str(dataset.get("PatientIdentityRemoved") or "").strip().upper() == "YES":
             return []
         return [name for name in IDENTIFYING if name in dataset and _says_something(dataset[name])]
-    except InputError:
-        return []
     except errors():
         return []
 

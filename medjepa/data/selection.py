@@ -46,11 +46,12 @@ _WORDS = {
     "cine": {"CINE", "TRUFI", "FIESTA"},
     "axial": {"AXIAL"},
 }
-_TAGS = [
+SELECTION_TAGS = (
     "SOPClassUID", "ImageType", "Modality", "ViewPosition", "ViewCodeSequence", "BodyPartExamined",
     "ImageLaterality", "Laterality", "SeriesDescription", "ProtocolName", "ContrastBolusAgent",
     "ImageOrientationPatient", "SequenceOfUltrasoundRegions", "PresentationIntentType",
-]  # fmt: skip
+)  # fmt: skip
+"""All that is read of a header to choose by."""
 _VIEW_CODES = {
     "R-10206": "AP", "399348003": "AP", "R-10214": "PA", "R-40888": "PA", "272479007": "PA",
     "R-10236": "LATERAL", "399173006": "LATERAL", "R-10232": "LATERAL", "399198007": "LATERAL",
@@ -75,7 +76,15 @@ def header_facts(path: str) -> dict[str, str]:
     """
     if sniff(path) != "DICOM":
         return {}
-    dataset = read_dataset(path, header_only=True, tags=_TAGS)
+    return facts_in(path, read_dataset(path, header_only=True, tags=SELECTION_TAGS))
+
+
+def facts_in(path: str, dataset: Dataset) -> dict[str, str]:
+    """The same, of a header that was read with `SELECTION_TAGS`.
+
+    Raises:
+        InputError: the header is damaged.
+    """
     with naming(path, "the header is damaged"):
         facts = facts_of(dataset)
         facts |= {
