@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medjepa.data.decode import read
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import resize_images
 from medjepa.errors import CheckpointError, InputError
@@ -214,7 +213,8 @@ class Encoder:
     def _tensor(self, images: Any) -> Tensor:  # noqa: ANN401 - as `embed`
         """Return images (B, C, H, W) in [0, 1] of the size that the model sees."""
         if not isinstance(images, (np.ndarray, Tensor)):
-            return torch.stack([torch.from_numpy(self.pipeline(_image(item))) for item in images])
+            read = [self.pipeline(_image(item, self.pipeline)) for item in images]
+            return torch.stack([torch.from_numpy(image) for image in read])
         batch = torch.as_tensor(images)
         channels = self.pipeline.channels
         if batch.ndim != 4 or batch.shape[1] != channels or not batch.is_floating_point():
@@ -264,10 +264,10 @@ def pipeline_of(checkpoint: Checkpoint) -> Pipeline:
         ) from error
 
 
-def _image(item: object) -> MedicalImage:
+def _image(item: object, pipeline: Pipeline) -> MedicalImage:
     """Read a file, or take an array (H, W) or (C, H, W) for one."""
     if isinstance(item, (str, Path)):
-        return read(item)
+        return pipeline.read(item)
     array = item.numpy() if isinstance(item, Tensor) else np.asarray(item)
     if array.ndim == 3 and array.shape[0] not in (1, 3) and array.shape[-1] in (1, 3):
         array = np.moveaxis(array, -1, 0)

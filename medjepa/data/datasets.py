@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from medjepa.data.decode import read
 from medjepa.data.files import scan
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.tables import FileMatcher, class_names, read_table
@@ -64,7 +63,7 @@ class MedicalImageDataset(Dataset[Tensor | tuple[Tensor, int]]):
         Raises:
             InputError: the file cannot be read; it is never replaced by a blank image.
         """
-        image = torch.from_numpy(self._pipeline(read(self.paths[index])))
+        image = torch.from_numpy(self._pipeline(self._pipeline.read(self.paths[index])))
         if self.transform is not None:
             image = self.transform(image)
         return image if self.labels is None else (image, self.labels[index])

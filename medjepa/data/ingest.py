@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from medjepa.data.decode import READABLE, read
+from medjepa.data.decode import READABLE, read, read_at_least
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.planes import StoredImage, planes_of, stored_plane
+from medjepa.data.preprocessing import enough_for
 from medjepa.data.resize import Fit
 from medjepa.data.volume_items import StoredVolume, stored_volume
 from medjepa.errors import InputError, InputWarning
@@ -140,7 +141,7 @@ def _why_not_an_image(path: str) -> str:
 
 
 def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
-    image = _read(task.paths)
+    image, whole = _read(task, settings)
     if task.modality is not None:
         image = replace(image, modality=task.modality)
     if settings.dimensions == 3 and image.axes == "yx":
@@ -155,7 +156,7 @@ def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
     if not planes:
         return Ingested("failed", reason="every slice is constant: there is nothing to see")
     images = tuple(
-        stored_plane(part, plane, settings.size, settings.channels, settings.fit)
+        stored_plane(part, plane, settings.size, settings.channels, settings.fit, whole)
         for part, plane in planes
     )
     return Ingested(
@@ -168,12 +169,19 @@ def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
     )
 
 
-def _read(paths: tuple[str, ...]) -> MedicalImage:
-    if len(paths) == 1:
-        return read(paths[0])
+def _read(
+    task: IngestTask, settings: IngestSettings
+) -> tuple[MedicalImage, tuple[int, int] | None]:
+    """The image, and its whole (Y, X) where it was scaled while it was decoded."""
+    if len(task.paths) == 1:
+        if settings.dimensions == 3:
+            return read(task.paths[0]), None
+        enough = enough_for(settings.size, settings.intensity, task.modality)
+        image, whole = read_at_least(task.paths[0], enough)
+        return image, whole if image.axes == "yx" else None
     from medjepa.data.decode.series import read_slices
 
-    return read_slices(paths)
+    return read_slices(task.paths), None
 
 
 def _texts(doubts: list[warnings.WarningMessage], paths: tuple[str, ...]) -> tuple[str, ...]:

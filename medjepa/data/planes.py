@@ -74,8 +74,12 @@ def stored_plane(
     size: tuple[int, int],
     channels: Literal["auto", 1, 3],
     fit: Fit,
+    whole: tuple[int, int] | None = None,
 ) -> StoredImage:
-    """Bring one 2-D image to the store's size, in the dtype that it is kept in."""
+    """Bring one 2-D image to the store's size, in the dtype that it is kept in.
+
+    `whole` is its (Y, X) in the file, where it was scaled while it was decoded.
+    """
     window = window_of(image)
     array = image.array[:1] if is_grey(image.array) else image.array
     height, width = image.spacing[-2:]
@@ -84,8 +88,8 @@ def stored_plane(
     return StoredImage(
         pixels=stored.pixels,
         part=part,
-        height=image.array.shape[1],
-        width=image.array.shape[2],
+        height=image.array.shape[1] if whole is None else whole[0],
+        width=image.array.shape[2] if whole is None else whole[1],
         spacing=(height, width),
         scale=stored.scale,
         offset=stored.offset,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medjepa.data.decode import read
+from medjepa.data.decode import read, read_at_least
 from medjepa.data.decode.limits import check_finite
 from medjepa.data.intensity import (
     gain_and_bias,
@@ -23,7 +23,9 @@ from medjepa.data.volumetric import VolumetricPreprocessor
 from medjepa.errors import ConfigError, InputError
 from medjepa.types import MedicalImage
 
-__all__ = ["MedicalImagePreprocessor", "Pipeline", "VolumetricPreprocessor", "fill_value"]
+__all__ = [
+    "MedicalImagePreprocessor", "Pipeline", "VolumetricPreprocessor", "enough_for", "fill_value",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,14 @@ class Pipeline:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (int(value[0]), int(value[1])))
+
+    def read(self, path: str | Path) -> MedicalImage:
+        """Read a file as `prepare` does: a large JPEG is scaled while it is decoded.
+
+        Raises:
+            InputError: as `medjepa.data.read`.
+        """
+        return read_at_least(path, enough_for(self.size, self.intensity))[0]
 
     def __call__(self, image: MedicalImage) -> np.ndarray:
         """Turn one 2-D image into float32 (C, H, W) in [0, 1].
@@ -125,7 +135,7 @@ class MedicalImagePreprocessor:
             InputError: the file cannot be read, or is a volume; never a blank image instead.
         """
         pipeline = Pipeline(size=self.target_size, channels=3, intensity=self.intensity)
-        return np.ascontiguousarray(np.moveaxis(pipeline(read(path)), 0, 2))
+        return np.ascontiguousarray(np.moveaxis(pipeline(pipeline.read(path)), 0, 2))
 
     def load_image(self, path: str | Path) -> np.ndarray:
         """Read a file as float32 (H, W) or (H, W, 3) in stored units (HU, grey levels)."""
@@ -170,6 +180,18 @@ class MedicalImagePreprocessor:
         if values.shape[2] == 1:
             return np.asarray(np.repeat(values, 3, axis=2))
         return np.asarray(values[..., :3])
+
+
+def enough_for(
+    size: tuple[int, int], plan: IntensityPlan, kind: str | None = None
+) -> tuple[int, int]:
+    """(Y, X) from which an image may still be reduced to `size` without a loss that can be seen.
+
+    Twice the size; four times where the plan crops the kind of image that was asked for.
+    """
+    steps = dict(plan.steps).get(kind or plan.modality or "generic", ())
+    factor = 4 if any(step.name.startswith("crop") for step in steps) else 2
+    return factor * size[0], factor * size[1]
 
 
 def fill_value(array: np.ndarray, window: tuple[float, float]) -> float:

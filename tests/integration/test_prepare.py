@@ -76,7 +76,9 @@ def test_new_images_are_added_and_known_ones_not_decoded_again(tmp_path, monkeyp
     from medjepa.data import ingest
 
     monkeypatch.setattr(
-        ingest, "read", lambda path, _read=ingest.read: decoded.append(path) or _read(path)
+        ingest,
+        "read_at_least",
+        lambda path, size, _read=ingest.read_at_least: decoded.append(path) or _read(path, size),
     )
     report = prepare(folder, out, size=8, num_workers=0)
     assert [path[-9:] for path in decoded] == ["im005.png", "im006.png"]
@@ -147,7 +149,9 @@ def test_the_disk_is_asked_first(tmp_path, monkeypatch):
     fill(tmp_path / "in", 3)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 1000))
-    monkeypatch.setattr("medjepa.data.ingest.read", lambda path: pytest.fail("decoded first"))
+    monkeypatch.setattr(
+        "medjepa.data.ingest.read_at_least", lambda *a: pytest.fail("decoded first")
+    )
     with pytest.raises(DataError, match="free space"):
         prepare(tmp_path / "in", tmp_path / "out", size=8, num_workers=0)
     assert not list((tmp_path / "out").glob("shard-*"))

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from image_files import grey, write_dicom, write_png
+from PIL import Image
+from scipy import ndimage
 
 from medjepa.cli.main import main
 from medjepa.config import load_config
@@ -90,3 +92,19 @@ def test_a_kind_that_was_asked_for_is_replayed_on_files_that_do_not_say_theirs(t
     assert (fundus > 0.2).mean() > (plain > 0.2).mean(), "the black border stays without a kind"
     with pytest.raises(DataError, match=r"data\.modality=retina"):
         prepare(tmp_path / "in", tmp_path / "retina", size=16, num_workers=0)
+
+
+def test_a_large_jpeg_is_scaled_while_it_is_decoded_and_replayed_alike(tmp_path):
+    coarse = grey(5, (10, 14)).astype(np.float32) * 0.6 + 40
+    picture = np.clip(ndimage.zoom(coarse, 64, order=3), 0, 255).astype(np.uint8)
+    path = tmp_path / "in" / "a.jpg"
+    path.parent.mkdir()
+    Image.fromarray(picture).save(path, quality=95)
+    out = prepare(tmp_path / "in", tmp_path / "out", size=32, num_workers=0).out
+    dataset = StoreDataset(open_store(out))
+    assert (dataset.stores[0].items[0].height, dataset.stores[0].items[0].width) == (640, 896)
+    replayed = dataset.pipeline(dataset.pipeline.read(path))
+    np.testing.assert_allclose(replayed, dataset[0].image.numpy(), atol=1e-6)
+    assert dataset.pipeline.read(path).array.shape[1:] == (80, 112)
+    whole = dataset.pipeline(read(path))
+    assert np.abs(whole - replayed).mean() < 0.01

@@ -200,11 +200,11 @@ def test_a_clip_gives_frames_of_one_group_to_a_store_of_images(monkeypatch, tmp_
                          spacing=(1.0, 1.0, 1.0, 1.0), source="a")  # fmt: skip
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
     settings = IngestSettings((6, 5), frames_per_clip=4)
-    monkeypatch.setattr("medjepa.data.ingest.read", lambda path: clip)
+    monkeypatch.setattr("medjepa.data.ingest.read_at_least", lambda *a: (clip, (1, 1)))
     result = ingest(IngestTask((str(tmp_path / "a.npy"),)), settings, frozenset())
     assert (result.status, result.group, result.num_constant) == ("good", "P", 1)
     assert [image.part for image in result.images] == [2, 7, 17]
-    monkeypatch.setattr("medjepa.data.ingest.read", lambda path: stack)
+    monkeypatch.setattr("medjepa.data.ingest.read_at_least", lambda *a: (stack, (1, 1)))
     result = ingest(
         IngestTask((str(tmp_path / "a.npy"),)),
         IngestSettings((6, 5), frames_per_clip=2),
