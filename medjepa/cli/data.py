@@ -1,6 +1,7 @@
 """`medjepa data`: known data sets; list, show, download, check."""
 
 import json
+import shlex
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -144,12 +145,21 @@ def _write(report: "CheckReport", folder: str, given: dict[str, str], *, quiet: 
             given["table"],
             overwrite=_flag(given, "overwrite", default=False),
         )
-        said.append(f"{given['table']}: {', '.join(columns)}")
+        said += [f"{given['table']}: {', '.join(columns)}", _next_step(folder, given["table"])]
     if "unpack" in given:
         items = unpack(report.entry, folder, given["unpack"], progress=progress)
         said.append(f"{len(items):,} images in {given['unpack']}, with {TABLE}")
     if not quiet:
         print("\n".join(said), end="\n" if said else "")
+
+
+def _next_step(folder: str, table: str) -> str:
+    """The call of `prepare` that takes the table; file names in it are below the folder."""
+    beside = Path(table).resolve().parent == Path(folder).resolve()
+    data = (
+        shlex.quote(table) if beside else f"{shlex.quote(folder)} data.table={shlex.quote(table)}"
+    )
+    return f"next: medjepa prepare data={data} out=STORE"
 
 
 def _entry_of(folder: Path, name: str | None) -> "Entry":

@@ -11,6 +11,12 @@ import pytest
 CALLS = """
 medjepa:load_encoder(path)
 medjepa.data:read(path)
+medjepa.data.catalog:check_entry(entry, folder)
+medjepa.data.catalog:download(entry, folder)
+medjepa.data.catalog:entry_named(name)
+medjepa.data.catalog:load_entries(path)
+medjepa.data.catalog:read_items(entry, folder)
+medjepa.data.catalog:write_table(entry, items, path)
 medjepa.data.datasets:MedicalImageDataset(image_dir, metadata_csv=None, image_column="image_id", \
 label_column=None, file_extension=".jpg", target_size=(224, 224), transform=None)
 medjepa.data.masking:PatchMasker2D(image_size=224, patch_size=16, mask_ratio=0.75, \

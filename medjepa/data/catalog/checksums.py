@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medjepa.data.catalog.entry import RemoteFile
+from medjepa.data.catalog.folder import Folder
 from medjepa.data.catalog.report import CheckReport
 
 _CHUNK = 1 << 20
@@ -37,7 +38,9 @@ def wrong_file(path: Path, expected: RemoteFile) -> str:
 def check_files(report: CheckReport, folder: Path) -> None:
     """Compare the packed files that lie in the folder with what is published."""
     known = {file.name: file for file in report.entry.download.files}
-    there = [path for path in sorted(folder.rglob("*")) if path.name in known and path.is_file()]
+    if not known:
+        return
+    there = [folder / p for p in Folder(folder).files if p.rpartition("/")[2] in known]
     wrong = [reason for path in there if (reason := wrong_file(path, known[path.name]))]
     report.add("checksum", "{num} files are not the published ones: download them again", wrong)
 

@@ -1,5 +1,6 @@
 """The files of a folder, and where in it a set begins."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 from medjepa.data.archive_names import is_junk
 from medjepa.data.catalog.entry import Layout
 from medjepa.data.catalog.patterns import pattern
-from medjepa.data.files import scan
 from medjepa.errors import DataError
 
 _SAMPLE = 40
@@ -28,8 +28,12 @@ class Folder:
         """
         if not self.path.is_dir():
             raise DataError(f"{self.path}: no such folder")
-        found = (entry.relative for entry in scan(0, self.path))
-        return sorted(path for path in found if not is_junk(tuple(path.split("/"))))
+        found = []
+        for above, _, names in os.walk(self.path):  # by names alone: sets have 10^5 files
+            inner = os.path.relpath(above, self.path).replace(os.sep, "/")
+            parts = () if inner == "." else tuple(inner.split("/"))
+            found += ["/".join((*parts, n)) for n in names if not is_junk((*parts, n))]
+        return sorted(found)
 
     @cached_property
     def sample(self) -> list[str]:

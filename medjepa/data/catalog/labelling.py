@@ -109,8 +109,11 @@ def _marked(entry: Entry, rows: Sequence[Row]) -> Label:
     rule = entry.label
     findings: dict[str, str] = {}
     for name in entry.classes:
-        columns = [name, *(c for c, v in rule.values.items() if v == name)]
-        cells = [next((row[c] for c in columns if c in row), "") for row in rows]
+        if rule.values:
+            columns = [name, *(c for c, v in rule.values.items() if v == name)]
+            cells = [next((row[c] for c in columns if c in row), "") for row in rows]
+        else:
+            cells = [row.get(name, "") for row in rows]
         marks = [_mark(cell, rule) for cell in cells]
         if None in marks:
             return Label(strange=f"{cells[marks.index(None)]!r} in column {name}")

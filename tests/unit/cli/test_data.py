@@ -32,7 +32,9 @@ def test_check_recognises_reads_and_writes_the_table(tmp_path, capsys):
     MINIATURES["ham10000"](tmp_path)
     table = tmp_path / "labels.csv"
     assert main(["data", "check", str(tmp_path), f"table={table}", "complete=false"]) == 0
-    assert "6 images (6 labelled), 5 by lesion" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "6 images (6 labelled), 5 by lesion" in out
+    assert f"next: medjepa prepare data={table} out=STORE" in out
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(r["filename"], r["label"], r["group"]) for r in rows} >= {
@@ -95,3 +97,10 @@ def test_the_script_has_the_guides_flags(tmp_path, capsys):
     assert "accept_licence" in capsys.readouterr().err
     assert data_script.main(["--dataset", "busi", "--data_dir", str(tmp_path)]) == 1
     assert str(tmp_path / "busi") in capsys.readouterr().out
+
+
+def test_a_table_elsewhere_is_named_beside_the_folder(tmp_path, capsys):
+    folder, table = tmp_path / "DIR", tmp_path / "labels.csv"
+    MINIATURES["ham10000"](folder)
+    assert main(["data", "check", str(folder), f"table={table}", "complete=false"]) == 0
+    assert f"prepare data={folder} data.table={table} out=STORE" in capsys.readouterr().out
