@@ -169,4 +169,5 @@ def _values(one: Seen) -> str:
 
 
 def _channels(one: Seen) -> str:
-    return {1: "1 (grey)", 3: "3 (colour)"}.get(one.shape[0], str(one.shape[0]))
+    known = {1: "1 (grey)", 3: "3 (colour)" if one.coloured else "3, all equal (grey)"}
+    return known.get(one.shape[0], str(one.shape[0]))

@@ -11,6 +11,7 @@ from medjepa.data.decode.dicom_library import errors, pydicom
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
 from medjepa.data.duplicates import fingerprints, pixel_hash, thumbnail
 from medjepa.data.ingest import content_hash
+from medjepa.data.intensity import is_grey
 from medjepa.data.planes import planes_of
 from medjepa.data.private_map import keyed_hash
 from medjepa.data.resize import resize
@@ -56,6 +57,7 @@ class Seen:
         remarks: what a picture's metadata hold beside the picture: "GPS", "Artist", ...
         patient: keyed hash of the patient whom the header names, "" if none.
         values: percentiles 1, 50 and 99 of the middle plane.
+        coloured: whether the channels of the middle plane differ.
         num_values: different values in the middle plane, at most 32 are told apart.
         constant: whether all values are equal.
         num_constant: slices or frames without structure.
@@ -84,6 +86,7 @@ class Seen:
     remarks: tuple[str, ...] = ()
     patient: str = ""
     values: tuple[float, ...] = ()
+    coloured: bool = False
     num_values: int = 0
     constant: bool = False
     num_constant: int = 0
@@ -218,6 +221,7 @@ def _measured(seen: Seen, image: MedicalImage, secret: str) -> Seen:
         spacing=tuple(float(step or 0) for step in image.spacing),
         patient=keyed_hash(bytes.fromhex(secret), image.group),
         values=(float(low), float(median), float(high)),
+        coloured=not is_grey(plane),
         num_values=min(len(np.unique(shown)), _MANY_VALUES) if array.dtype.kind in "iub" else 0,
         constant=constant,
         num_constant=num_constant,

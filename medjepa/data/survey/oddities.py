@@ -120,9 +120,15 @@ def outliers(seen: Mapping[int, Seen]) -> list[Finding]:
     return found
 
 
-def _kind_and_view(one: Seen) -> tuple[str, ...]:
+def _kind_and_view(one: Seen) -> tuple[str | bool, ...]:
     said = (one.facts.get(name, "") for name in ("modality", "body_part", "view"))
-    return (one.format if one.format == "DICOM" else "", one.modality, one.axes, *said)
+    return (
+        one.format if one.format == "DICOM" else "",
+        one.modality,
+        one.axes,
+        one.coloured,
+        *said,
+    )
 
 
 def _is_blank(one: Seen) -> bool:

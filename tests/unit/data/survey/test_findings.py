@@ -109,6 +109,16 @@ def test_a_gradual_likeness_makes_none_inverted():
     assert not looks_inverted(looks).any()
 
 
+def test_colour_is_compared_with_colour_only():
+    rng = np.random.default_rng(5)
+    typical = rng.normal(size=(32, 32)).astype(np.float32)
+    pictures = [typical + 0.1 * rng.normal(size=(32, 32)).astype(np.float32) for _ in range(40)]
+    group = {
+        n: seen(-one if n < 10 else one, coloured=n < 10) for n, one in enumerate(pictures, start=1)
+    }
+    assert inverted(group) == []
+
+
 def test_the_majority_decides_even_if_it_is_less_alike():
     rng = np.random.default_rng(4)
     typical = rng.normal(size=(32, 32))
