@@ -13,7 +13,7 @@ from medjepa.data.decode.dicom_facts import facts_of
 from medjepa.data.decode.dicom_frames import SCALING, frame_headers, place_frames, place_one
 from medjepa.data.decode.dicom_header import Header, naming, read_header
 from medjepa.data.decode.dicom_library import pydicom
-from medjepa.data.decode.dicom_syntaxes import own_decoder
+from medjepa.data.decode.dicom_syntaxes import jpeg_ls_again, own_decoder
 from medjepa.data.decode.jpeg_scan import ends_in_grey, is_cut
 from medjepa.data.decode.limits import check_finite
 from medjepa.data.intensity import robust_range
@@ -137,7 +137,12 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
     plugin = _plugin(syntax, header)
     with naming(path, f"cannot decode the pixel data ({uid.name})"):
         index = 0 if header.frames == 1 else None
-        array, properties = decoder.as_array(dataset, index=index, decoding_plugin=plugin)
+        try:
+            array, properties = decoder.as_array(dataset, index=index, decoding_plugin=plugin)
+        except RuntimeError:
+            if syntax not in JPEG_LS or header.samples > 1:
+                raise
+            return jpeg_ls_again(header), header.photometric
         expected: tuple[int, ...] = (header.rows, header.columns)
         if header.frames > 1:
             expected = (header.frames, *expected)

@@ -1,6 +1,7 @@
 """Several frames in one DICOM file: a clip, a volume, or volumes through time."""
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from medjepa.data.decode.dicom_geometry import normal_of, plane_of, position_of,
 from medjepa.data.decode.dicom_header import Header
 from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.decode.stacking import Layout, arrange, unequal
-from medjepa.errors import InputError
+from medjepa.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -64,11 +65,18 @@ def frame_headers(header: Header) -> list[Header]:
     per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
     if shared is None and not per_frame:
         return [header] * header.frames
-    if per_frame and len(per_frame) != header.frames:
+    if per_frame and len(per_frame) < header.frames:
         raise InputError(
             header.path,
             f"{len(per_frame)} functional groups for {header.frames} frames",
             format="DICOM",
+        )
+    if len(per_frame) > header.frames:
+        warnings.warn(
+            f"{header.path}: {len(per_frame)} functional groups for {header.frames} frames, the "
+            "first are used",
+            InputWarning,
+            stacklevel=4,
         )
     common = _flattened(shared)
     headers = []

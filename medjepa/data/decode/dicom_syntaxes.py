@@ -1,6 +1,7 @@
 """Transfer syntaxes that pydicom's permissively licensed decoders leave out."""
 
 import re
+import struct
 import warnings
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 # Main and high profiles of MPEG-2, MPEG-4 AVC/H.264 and HEVC/H.265, and their fragmentable forms.
 _VIDEO = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?")
+_RLE = "1.2.840.10008.1.2.5"
 _DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 
 
@@ -32,7 +34,43 @@ def own_decoder(header: "Header", syntax: str) -> Callable[["Header"], np.ndarra
         return _jpeg_extended
     if syntax == _DEFLATED_FRAMES and header.samples == 1:
         return _deflated_frames
+    if syntax == _RLE and header.bits_allocated == 1:
+        return _rle_bits
     return None
+
+
+def jpeg_ls_again(header: "Header") -> np.ndarray:
+    """Grey JPEG-LS through a second build of the same library, which reads what the first may not.
+
+    Raises:
+        InputError: the frames do not fit the header.
+        RuntimeError: it cannot decode it either.
+    """
+    import imagecodecs
+
+    stored = _stacked(header, lambda frame: np.asarray(imagecodecs.jpegls_decode(frame)))
+    return stored.view(f"i{stored.dtype.itemsize}") if header.signed else stored
+
+
+def _rle_bits(header: "Header") -> np.ndarray:
+    """PS3.5 annex G with one bit per pixel: a single segment of packed bits."""
+    import imagecodecs
+
+    num_values = header.rows * header.columns
+    num_bytes = -(-num_values // 8)
+
+    def unpack(frame: bytes) -> np.ndarray:
+        num_segments, begin = struct.unpack("<2I", frame[:8])
+        content = imagecodecs.packbits_decode(frame[begin:], out=num_bytes + 1)
+        if num_segments != 1 or len(content) < num_bytes:
+            raise InputError(
+                header.path, f"an RLE frame of {num_segments} segments holds {len(content)} of "
+                f"{num_bytes} bytes: truncated", format="DICOM",
+            )  # fmt: skip
+        bits = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")
+        return bits[:num_values].reshape(header.rows, header.columns)
+
+    return _stacked(header, unpack)
 
 
 def _video(header: "Header") -> np.ndarray:
