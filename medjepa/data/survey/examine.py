@@ -221,7 +221,7 @@ def _measured(seen: Seen, image: MedicalImage, secret: str) -> Seen:
         spacing=tuple(float(step or 0) for step in image.spacing),
         patient=keyed_hash(bytes.fromhex(secret), image.group),
         values=(float(low), float(median), float(high)),
-        coloured=not is_grey(plane),
+        coloured=len(plane) == 3 and not is_grey(plane),
         num_values=min(len(np.unique(shown)), _MANY_VALUES) if array.dtype.kind in "iub" else 0,
         constant=constant,
         num_constant=num_constant,

@@ -44,6 +44,18 @@ def test_every_arrangement_of_axes_has_a_middle_plane_that_shows_something(axes,
     assert picture(plane).shape[:2] == picture(plane, coarse=True).shape[:2] == (SIDE, SIDE)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_any_number_of_channels_is_measured(channels, tmp_path, monkeypatch):
+    array = np.random.default_rng(0).integers(0, 255, (channels, 6, 5), dtype=np.uint8)
+    image = MedicalImage(array=array, axes="yx", spacing=(None, None), source="x")
+    monkeypatch.setattr("medjepa.data.survey.examine.read", lambda path: image)
+    monkeypatch.setattr("medjepa.data.survey.closer.read", lambda path: image)
+    path = write_png(tmp_path / "a.png", grey(1))
+    seen = look(path)
+    assert (seen.status, seen.coloured) == ("good", channels == 3)
+    assert look_closer(str(path), True, False).pixels is not None
+
+
 def test_an_empty_middle_slice_is_not_the_picture():
     array = np.zeros((1, 5, 6, 6), dtype=np.uint8)
     array[0, 4, 2, 2] = 9
