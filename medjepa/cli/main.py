@@ -32,6 +32,7 @@ VERBS = {
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
     "anonymize": Verb("medjepa.cli.anonymize:run", "DICOM without patients, or not at all"),
     "verify": Verb("medjepa.cli.verify:run", "is a de-identified copy free of its originals?"),
+    "forget": Verb("medjepa.cli.forget:run", "take a patient out of a prepared store"),
     "doctor": Verb("medjepa.cli.doctor:run", "what this machine has: device, memory, decoders"),
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medjepa.data.files import Found, check_free_space, scan
+from medjepa.data.forgotten import REASON, Forgotten
 from medjepa.data.header_pass import HeaderPass, Unit, run_tasks, with_series
 from medjepa.data.ingest import Ingested, IngestSettings, IngestTask, ingest
 from medjepa.data.planes import StoredImage
@@ -68,6 +69,7 @@ class PrepareJob:
         self.tables: list[SourceTable] = []
         self.table_groups: dict[Place, str] = {}
         self.key = group_key(out)
+        self.forgotten = Forgotten.read(out)
 
     def survey(
         self,
@@ -150,7 +152,7 @@ class PrepareJob:
         results = run_tasks(
             ingest,
             [self._task(unit) for unit in todo],
-            (self.settings, frozenset(self.writer.keys)),
+            (self.settings, frozenset(self.writer.keys) | self.forgotten.keys),
             on_death=lambda reason: Ingested("failed", reason=reason),
             num_workers=num_workers,
             timeout_s=timeout_s,
@@ -211,6 +213,10 @@ class PrepareJob:
             for _ in unit.files:
                 self.report.skip(result.reason)
             return
+        if self._is_forgotten(unit, result):
+            for _ in unit.files:
+                self.report.skip(REASON)
+            return
         names = [entry.relative for entry in unit.files]
         if result.status == "failed":
             self.report.failed += len(names)
@@ -232,6 +238,10 @@ class PrepareJob:
                 header_patient=header_patient,
             )
         self._count_good(unit, result.key, owners, known=result.status == "known")
+
+    def _is_forgotten(self, unit: Unit, result: Ingested) -> bool:
+        patients = [result.group, *(self.table_groups.get(_place(e), "") for e in unit.files)]
+        return result.key in self.forgotten.keys or self.forgotten.covers(self.key, patients)
 
     def _count_good(self, unit: Unit, key: str, owners: set[str], *, known: bool) -> None:
         if key in owners:
@@ -266,7 +276,8 @@ class PrepareJob:
         kept = [t for t in self.map.tables if t[0] not in set(self.numbers)]
         for number, entry in enumerate(self.tables, start=len(kept)):
             copy = f"table-{number}.csv"
-            write_private(self.out, copy, entry.table.path.read_bytes())
+            rows = self.forgotten.rows_left(entry.table, entry.group_column, self.key)
+            write_private(self.out, copy, rows)
             kept.append((entry.source, str(entry.table.path), copy))
         self.map.tables = kept
 

@@ -17,6 +17,7 @@ RECORDED_VERBS = [
     "evaluate",
     "anonymize",
     "verify",
+    "forget",
     "doctor",
 ]
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "matplotlib", "rich")
