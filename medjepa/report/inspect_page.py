@@ -13,9 +13,11 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from medjepa import __version__
+from medjepa.data.duplicates import NEAR
 from medjepa.data.files import write_atomic
 from medjepa.data.private_map import PRIVATE, write_private
 from medjepa.data.survey.closer import Closer
+from medjepa.data.survey.examine import MASK_VALUES
 from medjepa.data.survey.findings import LEVELS, counted
 from medjepa.data.survey.oddities import COHERENT, INVERTED, MIN_ALIKE, OUTLIER
 from medjepa.data.survey.shown import shown
@@ -88,6 +90,8 @@ def render_inspection(survey: Survey) -> str:
         gigabytes=_size(survey.num_bytes),
         files_per_second=_rate(survey),
         limits={
+            "near": NEAR,
+            "values": MASK_VALUES,
             "alike": MIN_ALIKE,
             "outlier": OUTLIER,
             "coherent": COHERENT,
