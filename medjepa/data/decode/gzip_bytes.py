@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -13,6 +14,9 @@ _MAX_REST = 16 << 20
 _DEFLATE_RATIO = 1032
 """No deflate stream gets denser: 258 bytes in 2 bits."""
 _GZIP = b"\x1f\x8b"
+
+
+_GZIP_ERRORS: tuple[type[Exception], ...] = (cast("type[Exception]", isal_zlib.error), OSError)
 
 
 def is_gzip(path: str) -> bool:
@@ -33,11 +37,11 @@ def head_bytes(path: str, kind: str, num_bytes: int) -> bytes:
             return raw.read(num_bytes)
         raw.seek(0)
         try:
-            with igzip.IGzipFile(fileobj=raw, mode="rb") as file:
+            with _inflating(raw) as file:
                 return bytes(file.read(num_bytes))
         except EOFError as error:
             raise InputError(path, "truncated: the gzip stream ends early", format=kind) from error
-        except (isal_zlib.error, OSError) as error:
+        except _GZIP_ERRORS as error:
             raise InputError(path, f"the gzip stream is corrupt: {error}", format=kind) from error
 
 
@@ -64,10 +68,10 @@ def exact_bytes(path: str, kind: str, offset: int, num_bytes: int) -> np.ndarray
     content = np.empty(num_bytes, np.uint8)
     done = 0
     try:
-        with Path(path).open("rb") as raw, igzip.IGzipFile(fileobj=raw, mode="rb") as file:
+        with Path(path).open("rb") as raw, _inflating(raw) as file:
             while offset and (skipped := len(file.read(min(offset, _CHUNK)))):
                 offset -= skipped
-            view = memoryview(content)
+            view = content.data
             while done < num_bytes and (got := file.readinto(view[done : done + _CHUNK])):
                 done += got
             if done == num_bytes:
@@ -78,14 +82,18 @@ def exact_bytes(path: str, kind: str, offset: int, num_bytes: int) -> np.ndarray
                 path, "truncated: the gzip stream has no checksum at its end", format=kind
             ) from error
         raise _truncated(path, kind, done, num_bytes) from error
-    except (isal_zlib.error, OSError) as error:
+    except _GZIP_ERRORS as error:
         raise InputError(path, f"the gzip stream is corrupt: {error}", format=kind) from error
     if done < num_bytes:
         raise _truncated(path, kind, done, num_bytes)
     return content
 
 
-def _check_rest(path: str, file: igzip.IGzipFile) -> None:
+def _inflating(raw: BinaryIO) -> Any:  # noqa: ANN401 - a binary file; the library has no types
+    return igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
+
+
+def _check_rest(path: str, file: BinaryIO) -> None:
     """Inflate to the end, where the checksum stands, unless that is further than the limit."""
     rest = 0
     while chunk := file.read(_CHUNK):
