@@ -1,5 +1,6 @@
 """The first bytes of a file or of a gzip stream: as many as were asked for, and none more."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -93,7 +94,7 @@ def _inflating(raw: BinaryIO) -> Any:  # noqa: ANN401 - a binary file; the libra
     return igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
 
 
-def _check_rest(path: str, file: BinaryIO) -> None:
+def _check_rest(path: str, file: io.BufferedIOBase) -> None:
     """Inflate to the end, where the checksum stands, unless that is further than the limit."""
     rest = 0
     while chunk := file.read(_CHUNK):
