@@ -89,10 +89,8 @@ def gain_and_bias(
 
 
 def is_grey(array: np.ndarray) -> bool:
-    """True for one channel, or three equal ones (a grey image saved as colour)."""
-    if array.shape[0] == 1:
-        return True
-    return bool(np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2]))
+    """True for one channel, or several equal ones (a grey image saved as colour)."""
+    return all(np.array_equal(array[0], channel) for channel in array[1:])
 
 
 def match_channels(values: np.ndarray, channels: int, axis: int) -> np.ndarray:
