@@ -87,6 +87,8 @@ def _check_canvas(path: str, shape: tuple[int, int]) -> None:
     """Pillow lets the canvas grow to what its frames need."""
     with Path(path).open("rb") as file:
         width, height = struct.unpack("<2H", file.read(10)[6:])
+    if not width or not height:
+        raise InputError(path, f"zero size: the canvas is {height} x {width}", format="GIF")
     if (height, width) != shape:
         warnings.warn(
             f"{path}: frames reach over its canvas of {height} x {width}, the size is taken to be "

@@ -99,8 +99,12 @@ def parse(path: str, kind: str, head: bytes) -> NiftiHeader:
             slope, intercept = header.get_slope_inter()
             scale = _MM.get(units & 7, 1.0)
             affine, is_oriented = _affine(path, kind, header)
+    except InputError:
+        raise
     except _ERRORS as error:
         raise InputError(path, f"the header is damaged: {error}", format=kind) from error
+    if np.isinf(np.asarray(header["scl_slope"], dtype=np.float64)):  # NaN is a way to say none
+        warnings.warn(f"{path}: scl_slope is infinite, no scaling is applied", InputWarning, 4)
     affine = np.diag([scale, scale, scale, 1.0]) @ affine
     return NiftiHeader(
         shape=shape,
@@ -161,7 +165,7 @@ def _affine(path: str, kind: str, header: "nibabel.Nifti1Header") -> tuple[np.nd
     qform = raw.get_qform() if int(raw["qform_code"]) > 0 else None
     if sform is not None:
         _check_affine(path, kind, sform, "sform")
-        doubt = _doubt(sform, qform, zooms)
+        doubt = _doubt(sform, qform, zooms, np.asarray(raw["dim"][1:4]) > 1)
         if doubt:
             warnings.warn(f"{path}: {doubt}; the sform is used", InputWarning, stacklevel=6)
         return sform, True
@@ -192,7 +196,9 @@ def _check_affine(path: str, kind: str, affine: np.ndarray, name: str) -> None:
         )
 
 
-def _doubt(sform: np.ndarray, qform: np.ndarray | None, zooms: np.ndarray) -> str:
+def _doubt(
+    sform: np.ndarray, qform: np.ndarray | None, zooms: np.ndarray, is_extended: np.ndarray
+) -> str:
     """How the header contradicts itself; "" if it does not."""
     orientations: Any = nibabel.orientations  # it has no types
     if qform is not None and np.isfinite(qform).all():
@@ -201,6 +207,8 @@ def _doubt(sform: np.ndarray, qform: np.ndarray | None, zooms: np.ndarray) -> st
             return f"sform and qform disagree on the orientation ({codes[0]} and {codes[1]})"
     lengths = np.sqrt((sform[:3, :3] ** 2).sum(axis=0))
     stated = np.isfinite(zooms) & (zooms > 0)
+    if (is_extended & ~stated).any():
+        return f"pixdim is {zooms.tolist()}, which is no spacing"
     if (np.abs(lengths / np.where(stated, zooms, lengths) - 1) > _SAME_SPACING).any():
         pair = [" x ".join(f"{step:.4g}" for step in steps) for steps in (lengths, zooms)]
         return f"the sform has a spacing of {pair[0]}, pixdim says {pair[1]}"

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from medjepa.data.decode.animation import clip_of, is_animated
 from medjepa.data.decode.jpeg_scan import ends_in_grey, is_cut
 from medjepa.data.decode.limits import check_budget
-from medjepa.data.decode.png_chunks import check_chunks
+from medjepa.data.decode.png_chunks import check_chunks, check_pixels
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
@@ -72,7 +72,8 @@ def _decode(
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise InputError(path, f"not a readable {kind} image", format=kind) from error
+        what = "no frames, or damaged" if kind == "GIF" else "the header is damaged"
+        raise InputError(path, f"not a readable {kind} image: {what}", format=kind) from error
     except _DECODER_ERRORS as error:
         raise InputError(path, f"truncated or damaged: {error}", format=kind) from error
     if max(array.shape[1:]) < 2:
@@ -92,6 +93,8 @@ def _pixels(path: str, kind: str, image: Image.Image) -> tuple[np.ndarray, list[
     if kind == "PNG" and _is_deep_colour(path):
         return _deep_colour(path), ["16-bit colour"]
     image.load()
+    if kind == "PNG":
+        check_pixels(path, kind, np.asarray(image))
     if kind == "JPEG" and ends_in_grey(np.asarray(image)) and is_cut(Path(path).read_bytes()):
         raise InputError(path, "truncated: the coded data ends before the image does", format=kind)
     if image.getexif().get(_ORIENTATION, 1) != 1:

@@ -26,8 +26,8 @@ def check_chain(path: str, kind: str) -> bool:
         big = head[2:4] in (b"+\0", b"\0+")
         count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
         offset = _number(file, order + link, 8 if big else 4)
-        if offset is None:
-            raise InputError(path, "truncated: the header is cut", format=kind)
+        if not offset:
+            raise InputError(path, "truncated: there is no directory of an image", format=kind)
         seen: set[int] = set()
         while offset:
             if offset in seen:

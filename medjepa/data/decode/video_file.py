@@ -110,7 +110,8 @@ class Opened:
         count = 0
         try:
             for packet in self.container.demux(self.stream):
-                count += bool(packet.size)
+                # One without content repeats the frame before it; the last of all has no time.
+                count += bool(packet.size) or packet.dts is not None
         except _ERRORS:  # cut: those before it count
             pass
         return count

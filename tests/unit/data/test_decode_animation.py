@@ -129,6 +129,80 @@ def test_a_png_whose_checksum_is_wrong_is_refused(tmp_path, dtype):
             read(tmp_path / "b.png")
 
 
+@pytest.mark.parametrize("depth", [1, 8, 16])
+def test_rows_that_are_missing_are_not_painted_black(tmp_path, depth):
+    width, height = 13, 16
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
+    rows = b"".join(b"\0" + bytes([85 + row]) * (-(-width * depth // 8)) for row in range(height))
+
+    def chunk(name, body):
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    for part, good in ((1.0, True), (0.6, False)):
+        kept = zlib.compress(rows[: int(len(rows) * part)])
+        (tmp_path / "a.png").write_bytes(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", kept)
+            + chunk(b"IEND", b"")
+        )  # fmt: skip
+        if good:
+            assert read(tmp_path / "a.png").array.shape == (1, height, width)
+        else:
+            with pytest.raises(InputError, match="truncated"):
+                read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_black_border_is_no_missing_row(tmp_path, interlaced):
+    array = grey(0, (21, 13))
+    array[-5:] = 0
+    path = write_png(tmp_path / "a.png", array)
+    if interlaced:
+        path.write_bytes(_interlaced(array))
+        with Image.open(path) as opened:
+            assert opened.info.get("interlace") == 1
+    np.testing.assert_array_equal(read(path).array[0], array)
+
+
+def _interlaced(array):
+    """A PNG in the seven passes of Adam7."""
+    height, width = array.shape
+    starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
+              (1, 0, 2, 1)]  # fmt: skip
+    rows = b""
+    for row, column, down, across in starts:
+        part = array[row::down, column::across]
+        rows += b"".join(b"\0" + line.tobytes() for line in part) if part.size else b""
+    made = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)
+    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        made += struct.pack(">I", len(body)) + name + body
+        made += struct.pack(">I", zlib.crc32(name + body))
+    return made
+
+
+def test_a_palette_that_is_missing_is_named(tmp_path):
+    content = write_png(tmp_path / "a.png", grey(0)).read_bytes()
+    header = bytearray(content[12:29])
+    header[4 + 9] = 3
+    made = content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]
+    (tmp_path / "b.png").write_bytes(made)
+    with pytest.raises(InputError, match="palette"):
+        read(tmp_path / "b.png")
+
+
+def test_a_gif_without_size_or_frames_is_refused(tmp_path):
+    content = bytearray(save(tmp_path / "a.gif", [grey(0), grey(1)], "GIF").read_bytes())
+    content[6:10] = bytes(4)
+    (tmp_path / "b.gif").write_bytes(content)
+    with pytest.raises(InputError, match="zero size"):
+        read(tmp_path / "b.gif")
+    (tmp_path / "c.gif").write_bytes(b"GIF89a" + struct.pack("<2H", 8, 8) + b"\0\0\0;")
+    with pytest.raises(InputError, match="no frames"):
+        read(tmp_path / "c.gif")
+
+
 def test_four_inks_are_refused_by_name(tmp_path):
     buffer = io.BytesIO()
     Image.new("CMYK", (16, 16), (10, 200, 30, 0)).save(buffer, "JPEG")

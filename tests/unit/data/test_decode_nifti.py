@@ -139,6 +139,7 @@ def test_a_pair_reads_like_one_file_and_needs_both(tmp_path):
         (280, struct.pack("<f", np.nan), "NaN"),
         (280, struct.pack("<4f", 0, 0, 0, 0), "singular"),
         (116, struct.pack("<f", np.inf), "damaged"),
+        (252, struct.pack("<2h4f", 1, 0, 2, 2, 2, 0), "damaged"),
         (344, b"ab1\0", "magic"),
         (344, b"\0\0\0\0", "magic"),
     ],
@@ -162,6 +163,12 @@ def test_forms_that_disagree_are_said_and_the_sform_is_used(tmp_path):
     path = patch(save(tmp_path / "b.nii", numbered(), np.eye(4)), 80, struct.pack("<f", 3.0))
     with pytest.warns(InputWarning, match="spacing"):
         assert read(path).spacing == (1.0, 1.0, 1.0)
+    path = patch(save(tmp_path / "c.nii", numbered(), np.eye(4)), 80, struct.pack("<f", -1.0))
+    with pytest.warns(InputWarning, match="no spacing"):
+        assert read(path).spacing == (1.0, 1.0, 1.0)
+    path = patch(save(tmp_path / "d.nii", numbered(), np.eye(4)), 112, struct.pack("<f", np.inf))
+    with pytest.warns(InputWarning, match="scl_slope"):
+        np.testing.assert_array_equal(read(path).array[0], numbered().transpose(2, 1, 0))
 
 
 def test_a_gzip_is_checked_to_its_end(tmp_path):
