@@ -21,16 +21,19 @@ AT_LEAST = 48
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def checked(tmp_path_factory):
+    """The folder, the truth and the report of a set's miniature; each is made once."""
     made = {}
 
-    def build(name):
+    def check(name):
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            made[name] = (folder, MINIATURES[name](folder))
+            truth = MINIATURES[name](folder)
+            report = check_entry(entries()[name], folder, complete=False, checksums=False)
+            made[name] = (folder, truth, report)
         return made[name]
 
-    return build
+    return check
 
 
 def test_every_entry_has_a_miniature():
@@ -40,52 +43,47 @@ def test_every_entry_has_a_miniature():
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEverySet:
-    def test_it_reads_to_the_truth(self, name, built):
-        folder, truth = built(name)
-        report = check_entry(entries()[name], folder, complete=False, checksums=False)
+    def test_it_reads_to_the_truth(self, name, checked):
+        _, truth, report = checked(name)
         assert report.problems == []
         assert {i.place: (i.label, i.group, i.split) for i in report.items} == truth
 
-    def test_it_is_recognised_and_nothing_else_is(self, name, built):
-        folder, _ = built(name)
+    def test_it_is_recognised_and_nothing_else_is(self, name, checked):
+        folder, _, _ = checked(name)
         assert [entry.name for entry in recognise(folder, entries().values())] == [name]
 
-    def test_labels_are_classes(self, name, built):
-        folder, _ = built(name)
-        entry = entries()[name]
-        report = check_entry(entry, folder, complete=False)
+    def test_labels_are_classes(self, name, checked):
+        folder, _, report = checked(name)
+        entry = report.entry
         if entry.task != "regression":
             assert {c for item in report.items for c in item.labels or ()} <= set(entry.classes)
         for item in report.items:
             assert not item.findings or set(item.findings) == set(entry.classes)
             assert all((folder / path).is_file() for path in (item.path, *item.masks))
 
-    def test_groups_keep_to_one_part_unless_the_set_is_known_to_leak(self, name, built):
-        folder, _ = built(name)
-        entry = entries()[name]
+    def test_groups_keep_to_one_part_unless_the_set_is_known_to_leak(self, name, checked):
+        _, _, report = checked(name)
         parts = {}
-        for item in check_entry(entry, folder, complete=False).items:
+        for item in report.items:
             if item.group is not None and item.split is not None:
                 parts.setdefault(item.group, set()).add(item.split)
         crossing = [group for group, found in parts.items() if len(found) > 1]
-        assert not crossing or entry.split.leaks
+        assert not crossing or report.entry.split.leaks
 
-    def test_a_segmentation_finds_its_label_maps(self, name, built):
-        folder, _ = built(name)
-        entry = entries()[name]
-        if entry.task == "segmentation":
-            items = check_entry(entry, folder, complete=False).items
-            assert any(item.masks for item in items)
-            assert all(item.masks for item in items if item.split != "test")
+    def test_a_segmentation_finds_its_label_maps(self, name, checked):
+        _, _, report = checked(name)
+        if report.entry.task == "segmentation":
+            assert any(item.masks for item in report.items)
+            assert all(item.masks for item in report.items if item.split != "test")
 
-    def test_counts_are_held_against_the_published_ones(self, name, built):
-        folder, _ = built(name)
-        entry = entries()[name]
+    def test_counts_are_held_against_the_published_ones(self, name, checked):
+        folder, _, report = checked(name)
+        entry = report.entry
         kinds = {p.kind for p in check_entry(entry, folder, checksums=False).problems}
         stated = entry.counts != Counts()
         assert kinds == ({"count"} if stated else set())
 
-    def test_it_has_its_page(self, name, built):
+    def test_it_has_its_page(self, name):
         entry = entries()[name]
         text = page_text(entry)
         assert entry.licence.url in text

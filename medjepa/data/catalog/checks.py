@@ -47,7 +47,7 @@ def check_entry(
         check_files(report, Path(folder))
     if duplicates:
         _check_duplicates(report, Path(folder))
-    report.notes += [f"not there: {text}" for text in reading.absent]
+    report.notes += [*reading.notes, *(f"not there: {text}" for text in reading.absent)]
     return report
 
 

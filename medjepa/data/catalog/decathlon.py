@@ -27,10 +27,14 @@ def decathlon_items(entry: Entry, folder: Folder, root: str, reading: Reading) -
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(path, f"is no list of a decathlon task: {error}", format="JSON") from error
     expected = dict(enumerate(entry.classes.values()))
+    if set(written) != {str(number) for number in expected}:
+        reading.strange.append(
+            f"{LIST}: labels {sorted(written)}, published are 0 to {len(expected) - 1}"
+        )
     for number, meaning in expected.items():
-        there = written.get(str(number))
-        if there is None or there.lower() != meaning.lower():
-            reading.strange.append(f"{LIST}: label {number} is {there!r}, not {meaning!r}")
+        name = written.get(str(number), meaning)
+        if name.lower() != meaning.lower():
+            reading.notes.append(f"{LIST} calls label {number} {name!r}, published is {meaning!r}")
     files = set(folder.below(root))
     for image, label in pairs:
         gone = [name for name in (image, label) if name not in files]

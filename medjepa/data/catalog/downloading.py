@@ -19,6 +19,7 @@ from medjepa.errors import ConfigError, DataError, InputError
 
 _PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".h5.gz", ".tar.bz2")
 _DONE = ".unpacked"
+_DEEPEST = 3
 Say = Callable[[str], object]
 
 
@@ -74,7 +75,7 @@ def download(
     else:
         _by_client(entry, target, names, outcome, say)
     if extract and target.is_dir():
-        _unpack_all(entry, target, outcome, say)
+        _unpack_all(target, outcome, say)
     if outcome.complete:
         say(f"next: medjepa data check {shlex.quote(str(target))} dataset={entry.name}")
     return outcome
@@ -168,21 +169,32 @@ def _say_steps(entry: Entry, route: Route, say: Say) -> None:
         say(f"  {number}. {step}")
 
 
-def _unpack_all(entry: Entry, target: Path, outcome: Outcome, say: Say) -> None:
-    """Unpack each archive once; a mark beside it says that it was done."""
-    for path in sorted(target.iterdir()):
-        mark = path.with_name(f".{path.name}{_DONE}")
-        if not path.name.endswith(_PACKED) or not path.is_file() or mark.exists():
-            continue
-        say(f"unpacking {path.name}")
-        try:
-            extract_archive(path, target, limits=ArchiveLimits(allow_nested=True))
-        except InputError as error:
-            if "exist in" in error.reason:
-                raise DataError(
-                    f"{path}: is unpacked already, at least in part ({error.reason}); "
-                    "extract=false leaves it"
-                ) from error
-            raise
-        mark.touch()
-        outcome.unpacked.append(path.name)
+def _unpack_all(target: Path, outcome: Outcome, say: Say) -> None:
+    """Unpack each archive once, those inside archives too; a mark beside each says it was done."""
+    for _ in range(_DEEPEST):
+        pending = [path for path in sorted(target.iterdir()) if _is_pending(path)]
+        for path in pending:
+            say(f"unpacking {path.name}")
+            _unpack_one(path, target)
+            outcome.unpacked.append(path.name)
+
+
+def _is_pending(path: Path) -> bool:
+    return path.name.endswith(_PACKED) and path.is_file() and not _mark(path).exists()
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_DONE}")
+
+
+def _unpack_one(path: Path, target: Path) -> None:
+    try:
+        extract_archive(path, target, limits=ArchiveLimits(allow_nested=True))
+    except InputError as error:
+        if "exist in" in error.reason:
+            raise DataError(
+                f"{path}: is unpacked already, at least in part ({error.reason}); "
+                "extract=false leaves it"
+            ) from error
+        raise
+    _mark(path).touch()

@@ -50,7 +50,8 @@ class Reading:
         items: in the order of their paths.
         missing: what a table or list names and the folder does not hold.
         strange: labels, parts or rows that the entry does not explain, in words.
-        absent: files of the layout that are not there (optional ones too), in words.
+        absent: optional files of the layout that are not there, in words.
+        notes: what differs from the entry without harm, in words.
     """
 
     root: str = ""
@@ -58,6 +59,7 @@ class Reading:
     missing: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @runtime_checkable

@@ -153,6 +153,14 @@ def test_an_annotation_with_entities_is_refused(tmp_path):
         checked("bccd", tmp_path)
 
 
+def test_a_copy_further_down_is_not_taken_for_the_set(tmp_path):
+    built("chase_db1", tmp_path)
+    built("chase_db1", tmp_path / "a copy")
+    report, _ = checked("chase_db1", tmp_path)
+    assert report.reading.root == ""
+    assert len(report.items) == 4
+
+
 def test_two_sets_in_one_folder_are_both_recognised(tmp_path):
     built("busi", tmp_path)
     built("chase_db1", tmp_path)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from miniatures import packed
 from miniatures_more import MINIATURES
 from web_server import server
 
-from medjepa.data.catalog import download, entries, entry_named
+from medjepa.data.catalog import check_entry, download, entries, entry_named
 from medjepa.data.catalog.checksums import digest
 from medjepa.data.catalog.entry import Download, RemoteFile
 from medjepa.data.catalog.routes import route_of
@@ -19,6 +20,7 @@ SETS = entries()
 
 
 def zipped(folder, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w") as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
@@ -65,6 +67,39 @@ def test_a_click_is_described_and_what_lies_there_is_taken(tmp_path):
     (folder / "OCT2017.tar.gz").write_bytes(b"whatever")
     outcome, _ = said(entry, folder, extract=False)
     assert outcome.complete
+
+
+def test_files_that_were_fetched_by_hand_are_unpacked_to_what_check_reads(tmp_path):
+    MINIATURES["pcam"](tmp_path)
+    for path in sorted(tmp_path.glob("*.h5")):
+        packed(path, path.with_suffix(".h5.gz"))
+        path.unlink()
+    entry = replace(SETS["pcam"], download=Download(route="manual"))
+    outcome, _ = said(entry, tmp_path)
+    assert len(outcome.unpacked) == 6
+    assert check_entry(SETS["pcam"], tmp_path, complete=False, checksums=False).ok
+    again, _ = said(entry, tmp_path)
+    assert again.unpacked == []
+
+
+def test_archives_inside_archives_are_unpacked(tmp_path):
+    MINIATURES["busi"](tmp_path / "made")
+    zipped(tmp_path / "made", tmp_path / "outer" / "Dataset_BUSI.zip")
+    (tmp_path / "DIR").mkdir()
+    zipped(tmp_path / "outer", tmp_path / "DIR" / "all.zip")
+    outcome, _ = said(SETS["busi"], tmp_path / "DIR")
+    assert outcome.unpacked == ["all.zip", "Dataset_BUSI.zip"]
+    assert check_entry(SETS["busi"], tmp_path / "DIR", complete=False).ok
+
+
+def test_an_archive_over_what_is_there_is_refused(tmp_path):
+    MINIATURES["busi"](tmp_path)
+    zipped(tmp_path / "Dataset_BUSI_with_GT", tmp_path / "a.zip")
+    (tmp_path / "benign").mkdir()
+    (tmp_path / "benign" / "benign (1).png").write_text("mine")
+    with pytest.raises(DataError, match="extract=false"):
+        said(SETS["busi"], tmp_path)
+    assert (tmp_path / "benign" / "benign (1).png").read_text() == "mine"
 
 
 def test_a_wrong_file_by_hand_is_refused(tmp_path):
