@@ -1,5 +1,6 @@
 """Small clips made in code: the number of a frame can be seen in it."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -45,3 +46,34 @@ def write_clip(
             output.mux(stream.encode(picture))
         output.mux(stream.encode())
     return path
+
+
+def write_raw_avi(path, frames, *, stated=None):
+    """Write an uncompressed AVI chunk by chunk; a frame that is None is an empty chunk."""
+    height, width = SHAPE
+    count = len(frames) if stated is None else stated
+    main = struct.pack("<14I", 40000, 0, 0, 0x10, count, 0, 1, 0, width, height, 0, 0, 0, 0)
+    stream = b"vidsDIB " + struct.pack(
+        "<IHH8I4H", 0, 0, 0, 0, 1, 25, 0, count, 0, 0xFFFFFFFF, 0, 0, 0, width, height
+    )
+    picture = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    lines = [b"" if f is None else f[::-1, :, ::-1].tobytes() for f in frames]
+    index, offset = b"", 4
+    for line in lines:
+        index += b"00db" + struct.pack("<III", 16, offset, len(line))
+        offset += 8 + len(line)
+    head = _list(b"hdrl", _chunk(b"avih", main) + _list(
+        b"strl", _chunk(b"strh", stream) + _chunk(b"strf", picture)
+    ))  # fmt: skip
+    movie = _list(b"movi", b"".join(_chunk(b"00db", line) for line in lines))
+    body = b"AVI " + head + movie + _chunk(b"idx1", index)
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    return path
+
+
+def _chunk(name, content):
+    return name + struct.pack("<I", len(content)) + content
+
+
+def _list(name, content):
+    return _chunk(b"LIST", name + content)

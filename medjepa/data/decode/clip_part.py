@@ -87,7 +87,7 @@ def _sought(path: str, kind: str, wish: _Wish) -> MedicalImage:
     length = math.nan
     if wish.max_frames is not None and wish.frames_per_second is None:
         with module.opened(path, kind) as video:
-            length = video.length or video.counted_length()
+            length = video.length or video.counted()[1]
     # Where an index leads nowhere, the frames may be there all the same.
     for without_index in (False, True):
         times: list[float | None] = []

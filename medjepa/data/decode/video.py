@@ -38,13 +38,18 @@ def collect(
     With their time stamps in s and notes for the history.
     """
     module = video_file(path, kind)
-    stated, num_packets, without_index = 0, 0, False
+    stated, num_packets, is_whole, without_index = 0, 0, True, False
     # An index that does not fit the file is worse than none.
     for without_index in (False, True):
         with module.opened(path, kind, content, without_index=without_index) as video:
-            stated, num_packets = video.stream.frames, video.num_packets()
+            stated = video.stream.frames
+            num_packets, length = video.counted()
             check_clip_budget(path, kind, num_packets, video.shape, HINT)
-        if num_packets >= stated:
+            # Frames that only repeat the one before them are not coded.
+            is_whole = num_packets == stated or (
+                num_packets < stated and length > (stated - 0.5) * video.step > 0
+            )
+        if num_packets >= stated or is_whole:
             break
     times: list[float | None] = []
     collector = FrameCollector(path, kind, HINT)
@@ -59,7 +64,7 @@ def collect(
                 else "no frames: empty, truncated or damaged"
             )
             raise InputError(path, reason, format=kind)
-        if stated and stated != num_packets:
+        if stated and not is_whole:
             module.warn_about(
                 path, f"the header says {stated:,} frames, {num_packets:,} are there (truncated?)"
             )

@@ -93,28 +93,21 @@ class Opened:
             notes.append(f"pixels are not square ({ratio.numerator}:{ratio.denominator})")
         return tuple(notes)
 
-    def counted_length(self) -> float:
-        """Duration in s by the packets' time stamps; nothing is decoded."""
-        last = 0.0
+    def counted(self) -> tuple[int, float]:
+        """How many coded frames the file really has, and how long they last in s; none is decoded.
+
+        One without content repeats the frame before it, and counts by its length alone.
+        """
+        count, last = 0, self.begin
         try:
             for packet in self.container.demux(self.stream):
+                count += bool(packet.size)
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if stamp is not None and packet.time_base is not None:
                     last = max(last, float(stamp * packet.time_base))
-        except _ERRORS:  # cut: what was there before counts
-            pass
-        return last - self.begin + self.step
-
-    def num_packets(self) -> int:
-        """How many coded frames the file really has; nothing is decoded."""
-        count = 0
-        try:
-            for packet in self.container.demux(self.stream):
-                # One without content repeats the frame before it; the last of all has no time.
-                count += bool(packet.size) or packet.dts is not None
         except _ERRORS:  # cut: those before it count
             pass
-        return count
+        return count, last - self.begin + self.step
 
     def frames(self) -> Iterator[tuple[float | None, VideoFrame]]:
         """Whole frames with their time stamps in s, from wherever the file was sought to.

@@ -7,7 +7,7 @@ import tracemalloc
 import av
 import numpy as np
 import pytest
-from clip_files import frame, number_of, write_clip
+from clip_files import frame, number_of, write_clip, write_raw_avi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -170,6 +170,15 @@ def test_what_the_header_says_of_frames_is_not_believed(tmp_path):
     path.write_bytes(raw)
     with pytest.warns(InputWarning, match="1,000,000 frames, 3 are there"):
         assert read(path).array.shape[1] == 3
+
+
+def test_frames_that_are_not_coded_again_are_not_missing(tmp_path):
+    frames = [frame(0), frame(1), None, None, frame(4), frame(5)]
+    image = read(write_raw_avi(tmp_path / "a.avi", frames))
+    assert numbers(image) == [0, 1, 4, 5]
+    assert image.times == pytest.approx((0, 0.04, 0.16, 0.2))
+    with pytest.warns(InputWarning, match="9 frames, 4 are there"):
+        read(write_raw_avi(tmp_path / "b.avi", frames, stated=9))
 
 
 def test_an_index_that_points_outside_does_no_harm(tmp_path):
