@@ -11,9 +11,9 @@ import pytest
 CALLS = """
 medjepa:load_encoder(path)
 medjepa.data:read(path)
-medjepa.data:read_clip(path, start=..., duration=..., frames_per_second=..., max_frames=...)
-medjepa.data:read_region(path, top, left, height, width, level=...)
-medjepa.data:read_tiles(path, size, mpp=..., level=..., stride=..., min_tissue=...)
+medjepa.data:read_clip(path)
+medjepa.data:read_region(path, top, left, height, width)
+medjepa.data:read_tiles(path, size)
 medjepa.data:slide_info(path)
 medjepa.data.catalog:check_entry(entry, folder)
 medjepa.data.catalog:download(entry, folder)
