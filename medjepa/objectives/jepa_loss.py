@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medjepa.objectives.randomness import generator
-from medjepa.objectives.sigreg import sigreg_per_view, unit_directions
+from medjepa.objectives.sigreg import at_least_float32, sigreg_per_view, unit_directions
 
 PUBLISHED_WEIGHT = 0.05 / 0.95
 """LeJEPA minimises (1 - lambda) prediction + lambda SIGReg at lambda = 0.05: this ratio."""
@@ -72,7 +72,7 @@ class SIGRegLoss(nn.Module):
         self, predicted_target: Float[Tensor, "b *t d"], actual_target: Float[Tensor, "b *t d"]
     ) -> Float[Tensor, ""]:
         """Mean squared error over samples, tokens and features; no norm, no detach."""
-        return F.mse_loss(predicted_target.float(), actual_target.float())
+        return F.mse_loss(at_least_float32(predicted_target), at_least_float32(actual_target))
 
     def regularization_loss(self, all_embeddings: Float[Tensor, "b v e"]) -> Float[Tensor, ""]:
         """SIGReg of each view over the batch, averaged, times 0.05 / 0.95."""

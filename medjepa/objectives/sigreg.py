@@ -36,7 +36,7 @@ def epps_pulley(
     if num_knots < 2 or not t_max > 0:
         raise ValueError(f"need num_knots >= 2 and t_max > 0, got {num_knots} and {t_max}")
     statistic: Tensor = _EppsPulley.apply(  # type: ignore[no-untyped-call]
-        _at_least_float32(x), num_knots, float(t_max)
+        at_least_float32(x), num_knots, float(t_max)
     )
     return statistic
 
@@ -59,7 +59,7 @@ def sigreg_per_view(
     """
     # No autocast: bfloat16 keeps 3 digits, and we subtract means that agree to 3.
     with torch.autocast(z.device.type, enabled=False):
-        z = _at_least_float32(z)
+        z = at_least_float32(z)
         projected = z @ directions.to(z)  # (N, V, K)
         per_direction: Tensor = epps_pulley(projected.flatten(1))
         return per_direction.mean()
@@ -120,7 +120,8 @@ class _EppsPulley(torch.autograd.Function):
         return value.real * sum_in_place(grad.clone()), None, None
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
+    """Raise lower precisions to float32; float64 stays."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 

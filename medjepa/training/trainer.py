@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from medjepa.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from medjepa.data.batching import Batch
 from medjepa.errors import TrainingError
+from medjepa.objectives.sigreg import at_least_float32
 from medjepa.training.batches import ImageSource, load_batches, pixel_statistics, validation_batches
 from medjepa.training.distributed import any_process, is_first, mean_over_processes, wrap
 from medjepa.training.feed import Feed, plan_batches
@@ -179,10 +180,10 @@ class MedJEPATrainer:
         output["total_loss"].backward()  # type: ignore[no-untyped-call]
         grad_norm = clip_gradient(self.model, self.settings.gradient_clip)
         losses = mean_over_processes(
-            torch.stack([output[name].detach().float() for name in LOSSES])
+            torch.stack([at_least_float32(output[name].detach()) for name in LOSSES])
         )
         # One transfer from the device for all numbers; it also waits for the step to be done.
-        numbers = torch.cat([losses, grad_norm.float().reshape(1)]).tolist()
+        numbers = torch.cat([losses, at_least_float32(grad_norm).reshape(1)]).tolist()
         values = dict(zip((*LOSSES, "grad_norm"), numbers, strict=True))
         self._refuse_what_is_no_number(values, lr)
         self.optimizer.step()
@@ -228,7 +229,7 @@ class MedJEPATrainer:
         batches = validation_batches(len(self.val_dataset), self.plan.batch_size)
         self.network.eval()
         losses = [
-            mean_over_processes(self._forward(batch)["total_loss"].float())
+            mean_over_processes(at_least_float32(self._forward(batch)["total_loss"]))
             for batch in load_batches(self.val_dataset, batches)
         ]
         return float(torch.stack(losses).mean())
