@@ -213,16 +213,17 @@ class Report:
             row["num_seeds_above"] = comparison.num_seeds_above
         for point, row in zip(self.label_efficiency, plain["label_efficiency"], strict=True):
             row["mean_auc"] = point.mean
-        finite = _without_nan(plain)
+        finite = plain_json(plain)
         assert isinstance(finite, dict)
         return finite
 
 
-def _without_nan(value: object) -> object:
+def plain_json(value: object) -> object:
+    """Copy nested values into what JSON can hold: numbers that are none become None."""
     if isinstance(value, dict):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [plain_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
