@@ -1,0 +1,62 @@
+"""The settings of `medjepa finetune`: what is learnt from labels, by whom, and for how long."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from medjepa.config.fields import require, setting
+
+SEGMENTERS = ("pretrained", "scratch", "frozen_linear", "unet")
+"""What `methods` may name for task=segment; the first two answer whether pre-training helped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """How a pre-trained encoder is trained further on labels, beside what it is compared with."""
+
+    task: Literal["segment", "classify"] = setting(
+        "segment", "segment: label maps of volumes; classify: one label for each"
+    )
+    labels: str = setting(
+        "", "a folder of label maps named as the images, or the table's column that names them"
+    )
+    regions: tuple[str, ...] = setting(
+        (), "what is scored where regions overlap: [WT:1+2+3,TC:1+3,ET:3]; empty: each label value"
+    )
+    names: tuple[str, ...] = setting(
+        (), "names of the label values 1, 2, ...: [anterior,posterior]; empty: as the data say"
+    )
+    methods: tuple[str, ...] = setting(
+        ("pretrained", "scratch", "frozen_linear"),
+        "networks that are compared, of pretrained, scratch, frozen_linear, unet (needs monai)",
+    )
+    fractions: tuple[float, ...] = setting(
+        (1.0,), "shares of the labelled patients to train on; with equal seeds nested"
+    )
+    fold: str | tuple[str, ...] = setting(
+        "test", "value of the split column that is tested; several as [0,1]; all: each in turn"
+    )
+    seeds: tuple[int, ...] = setting((), "one network for each; empty: seed")
+    steps: int | None = setting(None, "steps of training of each network; none: by minutes")
+    minutes: float | None = setting(
+        None, "minutes of training of each network, if steps is not given"
+    )
+    overlap: float = setting(0.5, "share of a window that its neighbour sees too, when predicting")
+
+    def __post_init__(self) -> None:
+        require(bool(self.methods), "finetune.methods", "at least one method", self.methods)
+        require(
+            bool(self.fractions) and all(0 < share <= 1 for share in self.fractions),
+            "finetune.fractions",
+            "shares above 0 and up to 1",
+            self.fractions,
+        )
+        for key in ("steps", "minutes"):
+            value = getattr(self, key)
+            require(value is None or value > 0, f"finetune.{key}", "positive or none", value)
+        require(0 <= self.overlap < 1, "finetune.overlap", "in [0, 1)", self.overlap)
+        require(all(s >= 0 for s in self.seeds), "finetune.seeds", "0 or more", self.seeds)
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Values of the split column that are tested, in turn."""
+        return (self.fold,) if isinstance(self.fold, str) else self.fold
