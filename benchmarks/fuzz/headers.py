@@ -6,6 +6,8 @@ import zlib
 from hypothesis import strategies as st
 
 from fuzz.damage import LENGTHS
+from fuzz.dicom_headers import structured_dicom
+from fuzz.nifti_headers import structured_nifti
 
 Files = st.SearchStrategy[tuple[str, bytes]]
 _small = st.integers(1, 40)
@@ -19,7 +21,17 @@ _doubles = st.one_of(
 
 def files() -> Files:
     """(name, content) of a file of any of the formats."""
-    return st.one_of(dicom(), nifti(), png(), tiff(), avi(), npy(), gif())
+    return st.one_of(
+        structured_dicom().map(lambda drawn: ("s.dcm", drawn.content)),
+        structured_nifti().map(lambda drawn: (drawn.name, drawn.content)),
+        dicom(),
+        nifti(),
+        png(),
+        tiff(),
+        avi(),
+        npy(),
+        gif(),
+    )
 
 
 # DICOM: explicit VR little endian, each element's VR, value and length of its own.

@@ -41,7 +41,8 @@ def decode(path: str, kind: str) -> MedicalImage:
     turned so that more is brighter.
     """
     header = read_header(path)
-    stored, photometric = _stored_values(path, header)
+    with naming(path, "the header is damaged"):
+        stored, photometric = _stored_values(path, header)
     num_axes = 3 if header.samples > 1 else 2
     # Only a video may have other frames than the header says.
     header = replace(header, frames=len(stored) if stored.ndim > num_axes else 1)

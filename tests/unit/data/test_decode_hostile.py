@@ -194,3 +194,13 @@ def test_a_tiff_whose_only_page_follows_itself_ends(tmp_path):
         assert read(path).array.tobytes() == pixels
     with pytest.warns(InputWarning), pytest.raises(InputError, match="circle"):
         slide_info(path)
+
+
+def test_pixel_data_of_another_type_is_refused(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", grey(0))
+    dataset = pydicom().dcmread(path)
+    del dataset.PixelData
+    dataset.add_new("PixelData", "US", 7)
+    dataset.save_as(path)
+    with pytest.raises(InputError, match=r"a\.dcm.*the header is damaged"):
+        read(path)
