@@ -17,6 +17,7 @@ from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import resize_images
 from medjepa.errors import CheckpointError, InputError
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.vjepa import VJEPA
 from medjepa.types import MedicalImage
 from medjepa.utils.device import choose_device
 
@@ -41,7 +42,7 @@ class Checkpoint:
 
     @property
     def model_config(self) -> dict[str, Any]:
-        """The model's arguments: LeJEPA(**model_config) fits the weights."""
+        """The model's arguments: LeJEPA(**model_config), or VJEPA, fits the weights."""
         return dict(self.payload["model_config"])
 
     @property
@@ -129,14 +130,21 @@ def find_checkpoint(path: str | Path) -> Path:
     )
 
 
-def rebuild_model(checkpoint: Checkpoint) -> LeJEPA:
+def rebuild_model(checkpoint: Checkpoint) -> LeJEPA | VJEPA:
     """Build the model that a checkpoint describes and load its weights, in evaluation mode.
 
     Raises:
         CheckpointError: naming missing and unexpected weights.
     """
+    kinds: dict[str, type[LeJEPA] | type[VJEPA]] = {"LeJEPA": LeJEPA, "VJEPA": VJEPA}
+    name = checkpoint.payload.get("model_type", "LeJEPA")  # older files hold images' models only
+    if name not in kinds:
+        raise CheckpointError(
+            f"{checkpoint.path}: holds a {name}, known here are {' and '.join(kinds)}; "
+            "update MedJEPA"
+        )
     try:
-        model = LeJEPA(**checkpoint.model_config)
+        model = kinds[name](**checkpoint.model_config)
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{checkpoint.path}: describes no model known here: {error}"

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medjepa.data.masking import PatchMasker2D, PatchMasker3D, TemporalMasker
-from medjepa.objectives.masks import draw_masks, num_hidden_patches, random_blocks
+from medjepa.objectives.masks import (
+    TUBE_RANGES,
+    draw_masks,
+    draw_tubes,
+    foreground_first,
+    num_hidden_patches,
+    random_blocks,
+    split_kept,
+)
 from medjepa.objectives.randomness import generator
 from medjepa.types import PatchGrid
 
@@ -119,3 +127,75 @@ def test_a_patch_that_does_not_divide_the_image_is_refused():
             num_blocks=1,
             rng=generator(0, 0, ""),
         )
+
+
+tube_grids = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)).filter(
+    lambda s: s[1] * s[2] > 1
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=tube_grids, tubes=st.sampled_from(TUBE_RANGES))
+def test_tubes_hide_the_same_places_of_every_frame(shape, tubes):
+    grid = PatchGrid(shape)
+    visible, hidden = draw_tubes(7, grid, tubes=tubes, rng=generator(0, 0, "tube"))
+    assert hidden.shape[1] > 0 < visible.shape[1]
+    together = torch.cat([visible, hidden], 1)
+    assert (together.sort(1).values == torch.arange(len(grid))).all()
+    picture = torch.zeros(7, len(grid)).scatter_(1, hidden, 1.0).view(7, shape[0], -1)
+    assert (picture == picture[:, :1]).all()
+    num_hidden = num_hidden_patches(shape[1] * shape[2], tubes.share)
+    assert (picture[:, 0].sum(1) == num_hidden).all()
+
+
+def test_tubes_reach_every_place_and_a_frame_of_one_patch_is_refused():
+    grid = PatchGrid((2, 2, 2))
+    visible, hidden = draw_tubes(200, grid, tubes=TUBE_RANGES[0], rng=generator(0, 0, "t"))
+    assert len(hidden.unique()) == len(visible.unique()) == 8
+    with pytest.raises(ValueError, match="one patch"):
+        draw_tubes(2, PatchGrid((8, 1, 1)), tubes=TUBE_RANGES[0], rng=generator(0, 0, "t"))
+
+
+def test_long_range_tubes_hide_fewer_and_larger_areas():
+    grid = PatchGrid((2, 14, 14))
+
+    def num_edges(tubes) -> float:
+        _, hidden = draw_tubes(100, grid, tubes=tubes, rng=generator(0, 0, "edges"))
+        picture = torch.zeros(100, len(grid)).scatter_(1, hidden, 1.0).view(100, 2, 14, 14)[:, 0]
+        return float(picture.diff(dim=1).abs().sum() + picture.diff(dim=2).abs().sum())
+
+    assert num_edges(TUBE_RANGES[1]) < num_edges(TUBE_RANGES[0])
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_masks_of_the_foreground_lose_none_of_it_and_keep_both_sides(data):
+    num_patches = data.draw(st.integers(2, 30))
+    is_foreground = torch.tensor(
+        [data.draw(st.lists(st.booleans(), min_size=num_patches, max_size=num_patches))
+         for _ in range(4)]
+    )  # fmt: skip
+    kept = foreground_first(is_foreground, rng=generator(0, 0, "kept"))
+    assert (kept.diff(dim=1) > 0).all()
+    chosen = torch.zeros_like(is_foreground).scatter_(1, kept, True)
+    assert (chosen | ~is_foreground).all()  # every foreground patch is there
+    masks = draw_masks(
+        4, PatchGrid((num_patches,)), mask_ratio=0.6, mask_type="random", num_blocks=2,
+        rng=generator(0, 0, "mask"),
+    )  # fmt: skip
+    visible, hidden = split_kept(kept, *masks, rng=generator(0, 0, "split"))
+    assert hidden.shape[1] > 0 < visible.shape[1]
+    together = torch.cat([visible, hidden], 1).sort(1).values
+    torch.testing.assert_close(together, kept)
+
+
+def test_what_is_cut_off_the_foreground_is_no_corner():
+    """In raster order the surplus would always be the last patches."""
+    kept = torch.arange(20).expand(400, -1)
+    rng = generator(0, 0, "mask")
+    masks = draw_masks(
+        400, PatchGrid((40,)), mask_ratio=0.5, mask_type="random", num_blocks=2, rng=rng
+    )
+    visible, _ = split_kept(kept, *masks, rng=rng)
+    share = torch.bincount(visible.flatten(), minlength=20) / 400
+    assert share.min() > 0.4 and share.max() < 0.6

@@ -5,6 +5,8 @@ from typing import Any
 
 from medjepa.errors import ConfigError
 
+FrameSize = int | tuple[int, int]
+"""One number for both sides, or [height, width]."""
 ImageSize = int | tuple[int, int] | tuple[int, int, int]
 """One number for both sides, [height, width], or three for volumes and clips."""
 

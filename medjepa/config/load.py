@@ -11,6 +11,7 @@ from medjepa.config.schema import Config
 from medjepa.errors import ConfigError
 
 COMMAND_LINE = "the command line"
+_PRIVATE_MODE = 0o600
 SHORTHANDS = {"model": "model.name", "data": "data.data_dir"}
 """A section's name with a plain value is short for its most used key."""
 
@@ -18,7 +19,7 @@ SHORTHANDS = {"model": "model.name", "data": "data.data_dir"}
 def load_config(
     path: str | Path | None = None,
     overrides: Sequence[str] = (),
-    presets: Mapping[str, Mapping[str, int]] | None = None,
+    presets: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Config:
     """Build the configuration of a run.
 
@@ -33,7 +34,7 @@ def load_config(
     return resolve(values, presets or {})
 
 
-def resolve(values: Mapping[str, Value], presets: Mapping[str, Mapping[str, int]]) -> Config:
+def resolve(values: Mapping[str, Value], presets: Mapping[str, Mapping[str, object]]) -> Config:
     """Add what a model's name and image size imply, and build."""
     implied: dict[str, Value] = {}
     name = values.get("model.name")
@@ -49,9 +50,16 @@ def resolve(values: Mapping[str, Value], presets: Mapping[str, Mapping[str, int]
             f"model.{key}": Value(size, f"model={name.given}") for key, size in preset.items()
         }
     merged = {**implied, **values}
-    if "model.image_size" in merged:
-        merged.setdefault("data.target_size", merged["model.image_size"])
+    if size := merged.get("model.image_size"):
+        merged.setdefault("data.target_size", Value(_frame(size.given), size.origin))
     return build(merged)
+
+
+def _frame(size: object) -> object:
+    """Return the size of a slice or frame: of [z, y, x] or [t, y, x] the last two."""
+    if isinstance(size, str) and size.count(",") == 2:
+        return "[" + size.strip("[] ").split(",", 1)[1] + "]"
+    return list(size[1:]) if isinstance(size, list | tuple) and len(size) == 3 else size
 
 
 def read_yaml(path: Path) -> dict[str, Value]:
@@ -112,9 +120,12 @@ def flat(config: Config) -> dict[str, object]:
 
 
 def save_yaml(config: Config, path: str | Path) -> None:
-    """Write all settings, resolved."""
+    """Write all settings, resolved, for their owner alone: they say where the images lie."""
     text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
-    Path(path).write_text(text, encoding="utf-8")
+    path = Path(path)
+    path.touch(mode=_PRIVATE_MODE)
+    path.chmod(_PRIVATE_MODE)  # an old file may be open to others
+    path.write_text(text, encoding="utf-8")
 
 
 def base_yaml() -> str:

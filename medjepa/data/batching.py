@@ -8,24 +8,29 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """One image (C, H, W), float32 in [0, 1], and the number of its modality."""
+    """One image (C, *spatial), float32 in [0, 1], and the number of its modality.
+
+    `spacing` (A,) is that of a volume's voxels in mm (frames in s), NaN unknown; None for images.
+    """
 
     image: Tensor
     modality: int
+    spacing: Tensor | None = None
 
 
 class Batch(NamedTuple):
-    """Images (B, C, H, W), float32 in [0, 1], and modality (B,), int64."""
+    """Images (B, C, *spatial), float32 in [0, 1], modality (B,), int64, and spacing (B, A)."""
 
     images: Tensor
     modality: Tensor
+    spacing: Tensor | None = None
 
 
 class Samples(Sequence[Sample]):
     """Samples that are the rows of one tensor: a batch of them is there already, without a copy."""
 
-    def __init__(self, images: Tensor, modality: Tensor) -> None:
-        self.batch = Batch(images, modality)
+    def __init__(self, images: Tensor, modality: Tensor, spacing: Tensor | None = None) -> None:
+        self.batch = Batch(images, modality, spacing)
 
     def __len__(self) -> int:
         return len(self.batch.modality)
@@ -38,16 +43,19 @@ class Samples(Sequence[Sample]):
 
     def __getitem__(self, index: int | slice) -> "Sample | Samples":
         images, modality = self.batch.images[index], self.batch.modality[index]
+        spacing = None if self.batch.spacing is None else self.batch.spacing[index]
         if isinstance(index, slice):
-            return Samples(images, modality)
-        return Sample(images, int(modality))
+            return Samples(images, modality, spacing)
+        return Sample(images, int(modality), spacing)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of equal shape into one batch."""
     if isinstance(samples, Samples):
         return samples.batch
+    spacing = [sample.spacing for sample in samples if sample.spacing is not None]
     return Batch(
         images=torch.stack([sample.image for sample in samples]),
         modality=torch.tensor([sample.modality for sample in samples], dtype=torch.int64),
+        spacing=torch.stack(spacing) if len(spacing) == len(samples) else None,
     )

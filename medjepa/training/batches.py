@@ -97,6 +97,16 @@ def validation_batches(num_samples: int, batch_size: int) -> list[list[int]]:
     return [share_of(list(range(s, s + size)), rank, num_processes) for s in starts]
 
 
+def usual_spacing(dataset: ImageSource, seed: int, limit: int = 256) -> Tensor:
+    """Return the median spacing per axis (3,) of up to `limit` volumes; NaN where none is known."""
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    chosen = [[number] for number in order[:limit].tolist()]
+    found = [batch.spacing for batch in load_batches(dataset, chosen) if batch.spacing is not None]
+    if not found:
+        return torch.full((3,), torch.nan)
+    return torch.cat(found).float().nanmedian(0).values
+
+
 def pixel_statistics(dataset: ImageSource, seed: int, limit: int = 2000) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation per channel (C,) of up to `limit` images."""
     chosen = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))[

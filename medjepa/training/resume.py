@@ -25,6 +25,7 @@ def payload_of(trainer: "MedJEPATrainer", loss: float | None) -> dict[str, Any]:
         "loss": state.latest_loss() if loss is None else loss,
         "config": {k: v for k, v in trainer.config.items() if k != "checkpoint_dir"},
         "step": state.step,
+        "model_type": type(trainer.model).__name__,
         "model_config": dict(getattr(trainer.model, "config", {})),
         "pipeline": None if trainer.pipeline is None else dict(trainer.pipeline),
         "history": state.history,

@@ -12,6 +12,7 @@ from medjepa.config import Config, flat, load_config, save_yaml
 from medjepa.errors import ConfigError
 from medjepa.models.lejepa import LeJEPA
 from medjepa.models.registry import ENCODERS
+from medjepa.models.vjepa import VJEPA
 from medjepa.training.distributed import is_first, process_group, wait_for_all
 from medjepa.training.files import BEST, LAST, check_free
 from medjepa.training.hooks import Hook, check_installed
@@ -36,6 +37,11 @@ FREE_KEYS = (
     "data.cache_dir",
     "data.dataset",
 )
+VJEPA_NAMES = {
+    "image_size": "volume_size", "encoder_depth": "depth", "encoder_heads": "num_heads",
+}  # fmt: skip
+"""Settings under the names that `VJEPA` has for them."""
+VJEPA_ONLY = ("kind", "positions", "drop_background", "teacher_momentum")
 _logger = get_logger(__name__)
 
 
@@ -108,19 +114,26 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
     )
 
 
-def build_model(config: Config) -> LeJEPA:
+def build_model(config: Config) -> LeJEPA | VJEPA:
     """Build the model of a configuration; its weights depend on the seed.
 
     Raises:
         ConfigError: the sizes do not fit one another.
     """
-    if config.model.type != "lejepa":
-        raise ConfigError(f"model.type={config.model.type}: 2-D images are trained with lejepa")
     torch.manual_seed(config.seed)
     settings = {**vars(config.model), **vars(config.masking), **vars(config.views)}
     arguments = {key: value for key, value in settings.items() if key not in ("type", "name")}
+    arguments |= {"lambda_reg": config.training.lambda_reg, "seed": config.seed}
+    if config.model.type == "vjepa":
+        kind: type[LeJEPA] | type[VJEPA] = VJEPA
+        for ours, guides in VJEPA_NAMES.items():
+            arguments[guides] = arguments.pop(ours)
+    else:
+        kind = LeJEPA
+        for name in VJEPA_ONLY:
+            del arguments[name]
     try:
-        return LeJEPA(**arguments, lambda_reg=config.training.lambda_reg, seed=config.seed)
+        return kind(**arguments)
     except ValueError as error:
         raise ConfigError(f"model: {error}") from error
 

@@ -84,7 +84,7 @@ def open_sources(config: Config) -> Sources:
     used = sorted({keys[i] for i in np.flatnonzero(train | val)})
     # Views are rendered at the model's size from images that may be larger; an embedding is of it.
     size = config.model.image_size
-    seen = replace(dataset.pipeline, image_size=(size, size) if isinstance(size, int) else size)
+    seen = replace(dataset.pipeline, image_size=(size, size) if isinstance(size, int) else size[:2])
     return Sources(dataset, held, seen.to_dict(), used)
 
 

@@ -13,7 +13,13 @@ from medjepa.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from medjepa.data.batching import Batch
 from medjepa.errors import TrainingError
 from medjepa.objectives.sigreg import at_least_float32
-from medjepa.training.batches import ImageSource, load_batches, pixel_statistics, validation_batches
+from medjepa.training.batches import (
+    ImageSource,
+    load_batches,
+    pixel_statistics,
+    usual_spacing,
+    validation_batches,
+)
 from medjepa.training.distributed import any_process, is_first, mean_over_processes, wrap
 from medjepa.training.feed import Feed, plan_batches
 from medjepa.training.files import BEST, LAST, RunFiles
@@ -85,7 +91,7 @@ class MedJEPATrainer:
         self.state = RunState()
         self.schedule: WarmupCosine
         self.reporter: Reporter
-        self._takes_modality = "modality" in inspect.signature(model.forward).parameters
+        self._takes = set(inspect.signature(model.forward).parameters)
         if resume is not None:
             self.load_checkpoint(resume)
 
@@ -193,7 +199,8 @@ class MedJEPATrainer:
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
         images = batch.images.to(self.device, non_blocking=True)
-        extra = {"modality": batch.modality} if self._takes_modality else {}
+        extra = {"modality": batch.modality, "spacing": batch.spacing}
+        extra = {name: value for name, value in extra.items() if name in self._takes}
         half = self.settings.mixed_precision and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             output: dict[str, Tensor] = self.network(images, **extra)
@@ -246,6 +253,9 @@ class MedJEPATrainer:
         set_pixel_statistics = getattr(self.model, "set_pixel_statistics", None)
         if set_pixel_statistics is not None:
             set_pixel_statistics(*pixel_statistics(self.train_dataset, self.seed))
+        set_reference_spacing = getattr(self.model, "set_reference_spacing", None)
+        if set_reference_spacing is not None:
+            set_reference_spacing(usual_spacing(self.train_dataset, self.seed))
         if settings.mixed_precision and self.device.type != "cuda":
             _logger.info("bfloat16 needs cuda: computing in float32 on %s", self.device.type)
         total = settings.num_epochs * self.steps_per_epoch

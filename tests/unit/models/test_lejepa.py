@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from medjepa.models.jepa import Views
 from medjepa.models.lejepa import LeJEPA
 from medjepa.models.registry import ENCODERS
 from medjepa.objectives.randomness import generator
@@ -80,7 +81,7 @@ def test_encode_is_the_mean_patch_embedding_of_standardised_images():
 
 def test_in_patches_the_prediction_never_sees_a_target_pixel(monkeypatch):
     """Its pixels may change, the prediction stays: it depends on the target's place only."""
-    monkeypatch.setattr(LeJEPA, "_view", lambda self, images, *_: images)
+    monkeypatch.setattr(LeJEPA, "_view", lambda self, images, *_: Views(images))
     model = tiny(objective="patches").eval()
     seen = []
     model.predictor.register_forward_hook(lambda _, args, out: seen.append((args[2], out)))
