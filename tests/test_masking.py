@@ -199,3 +199,15 @@ def test_what_is_cut_off_the_foreground_is_no_corner():
     visible, _ = split_kept(kept, *masks, rng=rng)
     share = torch.bincount(visible.flatten(), minlength=20) / 400
     assert share.min() > 0.4 and share.max() < 0.6
+
+
+def test_the_temporal_masker_draws_tubes_too():
+    masker = TemporalMasker(num_frames=8, image_size=64, seed=0)
+    for name, share in (("short", 0.63), ("long", 0.82)):
+        context, target = masker.generate_tube_mask(name)
+        assert len(context) + len(target) == 4 * 16
+        assert len(target) == 4 * round(share * 16)
+    with pytest.raises(ValueError, match="short or long"):
+        masker.generate_tube_mask("medium")
+    with pytest.raises(ValueError, match="tubelets"):
+        TemporalMasker(num_frames=15, tubelet=2)

@@ -6,7 +6,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from medjepa.objectives.masks import draw_masks, num_hidden_patches, random_scores, split_by_score
+from medjepa.objectives.masks import (
+    TUBE_RANGES,
+    draw_masks,
+    draw_tubes,
+    num_hidden_patches,
+    random_scores,
+    split_by_score,
+)
 from medjepa.types import PatchGrid
 
 Split = tuple[Int[Tensor, " k"], Int[Tensor, " m"]]
@@ -102,7 +109,9 @@ class PatchMasker3D(_GridMasker):
 
 
 class TemporalMasker:
-    """Hides frames of a clip, and patches of the frames that are left.
+    """Hides frames of a clip, and patches of the frames that are left; or tubes through time.
+
+    `tubelet` is how many frames a patch of `generate_tube_mask` spans.
 
     Raises:
         ValueError: the patch does not divide the image, or a ratio is not between 0 and 1.
@@ -116,11 +125,15 @@ class TemporalMasker:
         mask_ratio_temporal: float = 0.5,
         mask_ratio_spatial: float = 0.75,
         *,
+        tubelet: int = 2,
         seed: int | None = None,
     ) -> None:
+        if tubelet < 1 or num_frames % tubelet:
+            raise ValueError(f"tubelets of {tubelet} frames do not divide a clip of {num_frames}")
         self.spatial = PatchMasker2D(image_size, patch_size_spatial, mask_ratio_spatial, seed=seed)
         self.num_frames, self.rng = num_frames, self.spatial.rng
         self.num_hidden_frames = num_hidden_patches(num_frames, mask_ratio_temporal)
+        self.tube_grid = PatchGrid((num_frames // tubelet, *self.spatial.grid.shape))
 
     def generate_mask(self) -> dict[str, Tensor]:
         """Draw `visible_frames`, `hidden_frames` and `visible_patches` (of every visible frame)."""
@@ -132,6 +145,18 @@ class TemporalMasker:
             "hidden_frames": hidden[0],
             "visible_patches": context,
         }
+
+    def generate_tube_mask(self, range_name: str = "short") -> Split:
+        """Draw (context_indices, target_indices): areas of the frame hidden in all frames.
+
+        `range_name` is "short" (eight small areas) or "long" (two large ones), as in V-JEPA; the
+        patches are those of a grid (num_frames / tubelet, rows, columns).
+        """
+        ranges = dict(zip(("short", "long"), TUBE_RANGES, strict=True))
+        if range_name not in ranges:
+            raise ValueError(f"range_name must be short or long, got {range_name!r}")
+        visible, hidden = draw_tubes(1, self.tube_grid, tubes=ranges[range_name], rng=self.rng)
+        return visible[0], hidden[0]
 
 
 def _grid(size: int | Sequence[int], patch: int | Sequence[int], num_axes: int) -> PatchGrid:
