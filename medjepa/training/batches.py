@@ -13,6 +13,9 @@ from medjepa.data.sampling import BatchPlan
 from medjepa.objectives.distributed import world
 from medjepa.utils.device import available_cpus
 
+MOST_VALUES, VALUES_AT_ONCE = 2**30, 2**24
+"""Pixels that statistics are taken of, in all and held in memory at once."""
+
 
 @runtime_checkable
 class ImageSource(Protocol):
@@ -97,6 +100,11 @@ def validation_batches(num_samples: int, batch_size: int) -> list[list[int]]:
     return [share_of(list(range(s, s + size)), rank, num_processes) for s in starts]
 
 
+def load_one(dataset: ImageSource) -> Tensor:
+    """Return the first image (C, *spatial)."""
+    return next(iter(load_batches(dataset, [[0]]))).images[0]  # type: ignore[no-any-return]
+
+
 def usual_spacing(dataset: ImageSource, seed: int, limit: int = 256) -> Tensor:
     """Return the median spacing per axis (3,) of up to `limit` volumes; NaN where none is known."""
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
@@ -108,11 +116,15 @@ def usual_spacing(dataset: ImageSource, seed: int, limit: int = 256) -> Tensor:
 
 
 def pixel_statistics(dataset: ImageSource, seed: int, limit: int = 2000) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel (C,) of up to `limit` images."""
-    chosen = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))[
-        :limit
-    ].tolist()
-    pieces = [chosen[start : start + 64] for start in range(0, len(chosen), 64)]
+    """Return mean and standard deviation per channel (C,) of up to `limit` images.
+
+    Of volumes fewer are read, so that no more values are than `limit` images of 724 x 724 hold.
+    """
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    size = load_one(dataset).numel()
+    chosen = order[: min(limit, max(64, MOST_VALUES // size))].tolist()
+    at_once = max(1, min(64, VALUES_AT_ONCE // size))
+    pieces = [chosen[start : start + at_once] for start in range(0, len(chosen), at_once)]
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for batch in load_batches(dataset, pieces):
         values = batch.images.double().transpose(0, 1).flatten(1)

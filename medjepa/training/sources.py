@@ -106,7 +106,7 @@ def _stores(config: Config) -> list[Store]:
             modality=config.data.kinds_of_image,
             table=config.data.table,
             image_column=config.data.image_column,
-            group_column=config.data.group_column,
+            group_column=config.data.one_group_column,
             pattern=config.data.pattern,
             cache_dir=config.data.cache_dir or None,
             progress=progress,
