@@ -1,10 +1,11 @@
 """What a reader of a study is shown of a case: the planes where most of the truth is."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 MARGIN = 0.35
@@ -12,6 +13,10 @@ MARGIN = 0.35
 
 MIN_SIDE = 24
 """Voxels that a plane shows at least, where the image has so many."""
+
+
+Read = Callable[[Sequence[int], Sequence[int]], NDArray[np.float32]]
+"""`read(start, shape)`: a part of the image, (C, *shape) in [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,44 +41,47 @@ class Plane:
 
 
 def planes_of(
-    image: Float[np.ndarray, "c ..."],
+    read: Read,
     truth: UInt8[np.ndarray, "..."],
     prediction: UInt8[np.ndarray, "..."],
-    spacing: tuple[float, ...],
+    spacing: Sequence[float],
+    *,
+    turned: bool = False,
 ) -> tuple[Plane, ...]:
     """Cut one plane across each axis, where the truth has most voxels (else the prediction).
 
     Args:
-        image: (C, *spatial) in [0, 1]; its first channel is shown.
+        read: parts of the image; only the planes are read, and the first channel is shown.
         truth: label map (*spatial) or regions (R, *spatial), of two or three axes.
         prediction: likewise.
         spacing: step of each axis in mm.
+        turned: whether the axes z, y, x grow to the patient's head, front and right; then the
+            planes are shown as radiologists look at them: head or front up, right on the left.
     """
     num_axes = len(spacing)
-    grey = np.rint(255 * np.clip(image[0], 0, 1)).astype(np.uint8)
     there, found = _any_region(truth, num_axes), _any_region(prediction, num_axes)
     shown = there if there.any() else found
     boxes = _boxes(there | found)
     planes = []
     for axis in range(num_axes) if num_axes == 3 else (-1,):
-        place, at = 0, [slice(None)] * num_axes
         rest = [a for a in range(num_axes) if a != axis]
-        for a in rest:
-            at[a] = boxes[a]
+        box = [*boxes]
         if axis >= 0:
             counts = shown.sum(axis=tuple(rest))
             place = int(counts.argmax()) if counts.any() else len(counts) // 2
-            cut: list[Any] = [*at]
-            cut[axis] = place
-        else:
-            cut = [*at]
+            box[axis] = slice(place, place + 1)
+        image = np.asarray(read([b.start for b in box], [b.stop - b.start for b in box]))[0]
+        drop = (
+            ...,
+            *(0 if a == axis else slice(None, None, -1 if turned else 1) for a in range(num_axes)),
+        )
         planes.append(
             Plane(
                 axis=axis,
-                place=place,
-                image=grey[tuple(cut)],
-                truth=truth[(..., *cut)],
-                prediction=prediction[(..., *cut)],
+                place=box[axis].start if axis >= 0 else 0,
+                image=np.rint(255 * np.clip(image[drop], 0, 1)).astype(np.uint8),
+                truth=truth[(..., *box)][drop],
+                prediction=prediction[(..., *box)][drop],
                 spacing=(spacing[rest[0]], spacing[rest[1]]),
             )
         )
@@ -82,7 +90,7 @@ def planes_of(
 
 def _any_region(labels: NDArray[Any], num_axes: int) -> NDArray[np.bool_]:
     """Where anything is, (*spatial)."""
-    return labels.any(axis=0) if labels.ndim > num_axes else labels > 0
+    return np.asarray(labels.any(axis=0) if labels.ndim > num_axes else labels > 0)
 
 
 def _boxes(mask: NDArray[np.bool_]) -> list[slice]:
@@ -96,5 +104,6 @@ def _boxes(mask: NDArray[np.bool_]) -> list[slice]:
             continue
         extent = int(along[-1] - along[0] + 1)
         margin = max(round(MARGIN * extent), (MIN_SIDE - extent + 1) // 2, 2)
-        result.append(slice(max(0, int(along[0]) - margin), int(along[-1]) + 1 + margin))
+        end = min(length, int(along[-1]) + 1 + margin)
+        result.append(slice(max(0, int(along[0]) - margin), end))
     return result

@@ -188,6 +188,7 @@ class SegmentationReport:
     verdict: Verdict
     further: tuple[Verdict, ...]
     structures: tuple[str, ...]
+    values: tuple[tuple[int, ...], ...]
     num_patients: int
     num_cases: int
     folds: tuple[str, ...]

@@ -1,0 +1,250 @@
+"""Every network of a study in turn: trained on some patients, tested on others, written down.
+
+A network that is finished is read back, so the same command goes on where it was stopped.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medjepa.evaluation.dice import Structure
+from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.segmentation_data import Cases
+from medjepa.evaluation.segmentation_files import load_part, part_name, save_part
+from medjepa.evaluation.segmentation_planes import Plane, planes_of
+from medjepa.evaluation.segmentation_results import CaseScore, Part
+from medjepa.evaluation.segmentation_study import score_case
+from medjepa.models.sliding_window import segment
+from medjepa.training.interrupts import StopWish
+
+Progress = Callable[..., AbstractContextManager[Callable[..., object]]]
+"""`with progress(description, total) as advance: advance(1)`"""
+
+
+class Volumes(Protocol):
+    """The cases of a study, each read as it is needed; whole images are never held."""
+
+    structures: tuple[Structure, ...]
+    regions: bool
+    """whether truth is (R, *spatial) masks that may overlap, and not a label map"""
+
+    def shape(self, case: int) -> tuple[int, ...]:
+        """Size of an image without channels."""
+
+    def spacing(self, case: int) -> tuple[float, ...]:
+        """Step of each axis in mm; 1 where it is unknown."""
+
+    def turned(self, case: int) -> bool:
+        """Whether the axes are known to grow to the patient's head, front and right."""
+
+    def read(self, case: int, start: Sequence[int], shape: Sequence[int]) -> NDArray[np.float32]:
+        """A part of an image, (C, *shape) in [0, 1]."""
+
+    def truth(self, case: int) -> NDArray[np.uint8]:
+        """A whole label map, on the image's grid."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training took."""
+
+    num_steps: int
+    seconds: float
+
+
+class Learn(Protocol):
+    """Trains a network in place on some cases; it goes on where it was stopped in `folder`."""
+
+    def __call__(
+        self, network: nn.Module, train: Integers, *, method: str, folder: Path, seed: int
+    ) -> Trained:
+        """Return what it took.
+
+        Raises:
+            KeyboardInterrupt: it was asked to stop, and what was done is saved.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be compared.
+
+    Attributes:
+        methods: names of the networks.
+        fractions: shares of the labelled patients.
+        folds: parts that are tested, in turn.
+        seeds: one network for each.
+        window: the networks' input size.
+        overlap: of neighbouring windows.
+        budget: of every training, as the settings give it.
+        settings: what else the numbers depend on.
+        device: where the networks are.
+    """
+
+    methods: tuple[str, ...]
+    fractions: tuple[float, ...]
+    folds: tuple[str, ...]
+    seeds: tuple[int, ...]
+    window: tuple[int, ...]
+    overlap: float
+    budget: Mapping[str, object]
+    settings: Mapping[str, object]
+    device: torch.device
+
+    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of four names
+        """(fold, seed, fraction, method), a fold being finished before the next begins."""
+        for fold in self.folds:
+            for seed in self.seeds:
+                for fraction in self.fractions:
+                    for method in self.methods:
+                        yield fold, seed, fraction, method
+
+    def __len__(self) -> int:
+        return len(self.folds) * len(self.seeds) * len(self.fractions) * len(self.methods)
+
+
+def run_study(
+    plan: Plan,
+    cases: Cases,
+    volumes: Volumes,
+    build: Callable[[str, int], nn.Module],
+    learn: Learn,
+    out: Path,
+    *,
+    progress: Progress,
+    wish: StopWish,
+) -> list[Part]:
+    """Train and test what is not there yet; returns every part of the plan.
+
+    Args:
+        plan: what is compared.
+        cases: who is trained on and tested.
+        volumes: their images and label maps.
+        build: (method, seed) -> a new network of (B, C, *window) to (B, K, *window).
+        learn: trains one.
+        out: the study's folder.
+        progress: shows how far the prediction is.
+        wish: whether the user asked to stop.
+
+    Raises:
+        KeyboardInterrupt: the user asked to stop; what is finished is written.
+        DataError: the folder holds parts of other settings.
+    """
+    parts = []
+    for fold, seed, fraction, method in plan:
+        task = cases.task(fold, fraction, seed=seed)
+        settings = {
+            **plan.settings,
+            "method": method,
+            "labels": fraction,
+            "fold": fold,
+            "seed": seed,
+            "window": list(plan.window),
+            "overlap": plan.overlap,
+            "train": _hash_of(cases.keys, task.train),
+            "test": _hash_of(cases.keys, task.test),
+            **plan.budget,
+        }
+        folder = out / "parts" / part_name(method, fraction, fold, seed)
+        part = load_part(folder, settings)
+        if part is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            network = build(method, seed).to(plan.device)
+            trained = learn(network, task.train, method=method, folder=folder, seed=seed)
+            scores, planes = test(
+                network, task.test, cases, volumes, plan, progress=progress, wish=wish
+            )
+            part = Part(
+                method=method,
+                fraction=fraction,
+                fold=fold,
+                seed=seed,
+                num_labels=len(task.train),
+                num_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+                num_steps=trained.num_steps,
+                seconds=trained.seconds,
+                cases=tuple(scores),
+            )
+            save_part(folder, part, planes, settings)
+        parts.append(part)
+    return parts
+
+
+def test(
+    network: nn.Module,
+    tested: Integers,
+    cases: Cases,
+    volumes: Volumes,
+    plan: Plan,
+    *,
+    progress: Progress,
+    wish: StopWish,
+) -> tuple[list[CaseScore], dict[int, tuple[Plane, ...]]]:
+    """Predict and score every tested case; arguments as `run_study`.
+
+    Returns:
+        The scores, and for each case the planes that a reader may be shown.
+    """
+    network.eval()
+    scores, planes = [], {}
+    with progress("test", len(tested)) as advance:
+        for case in tested.tolist():
+            if wish:
+                raise KeyboardInterrupt
+            truth = volumes.truth(case)
+            found = predict(network, volumes, case, plan)
+            spacing = volumes.spacing(case)
+            scores.append(
+                score_case(
+                    truth,
+                    found,
+                    volumes.structures,
+                    spacing,
+                    case=case,
+                    patient=int(cases.patients[case]),
+                )
+            )
+            planes[case] = planes_of(
+                partial(volumes.read, case), truth, found, spacing, turned=volumes.turned(case)
+            )
+            advance(1)
+    return scores, planes
+
+
+def predict(network: nn.Module, volumes: Volumes, case: int, plan: Plan) -> NDArray[np.uint8]:
+    """Label one case by overlapping windows; in the values of the truth, or as regions."""
+
+    def probabilities(batch: Tensor) -> Tensor:
+        scores: Tensor = network(batch)
+        return scores.sigmoid() if volumes.regions else scores.softmax(1)
+
+    found = segment(
+        probabilities,
+        partial(volumes.read, case),
+        volumes.shape(case),
+        plan.window,
+        regions=volumes.regions,
+        overlap=plan.overlap,
+        device=plan.device,
+    )
+    return found if volumes.regions else label_values(volumes.structures)[found]
+
+
+def label_values(structures: Sequence[Structure]) -> NDArray[np.uint8]:
+    """The label value of each class of a network: 0, then every value that occurs, ascending."""
+    values = {value for structure in structures for value in structure.values}
+    return np.asarray([0, *sorted(values)], np.uint8)
+
+
+def _hash_of(keys: Sequence[str], chosen: Integers) -> str:
+    text = " ".join(keys[i] for i in chosen)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
