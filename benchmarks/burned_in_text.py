@@ -43,7 +43,7 @@ def main() -> None:
     pictures = []
     for folder in arguments.folders:
         here = pictures_of(folder, arguments.images, rng)
-        alarms = sum(bool(find_rows(picture)) for picture in here)
+        alarms = sum(bool(find_rows(picture) or find_rows(picture.T)) for picture in here)
         print(f"{folder.name}: suspected {alarms} of {len(here)} {interval(alarms, len(here))}")
         pictures += here
     total_found = total = 0

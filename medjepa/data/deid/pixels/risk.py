@@ -22,7 +22,9 @@ _MODALITIES = {
 
 def needs_regions(source: Dataset) -> bool:
     """True for ultrasound: patient and hospital stand around the image there."""
-    return str(source.get("SOPClassUID") or "").startswith(_ULTRASOUND) or (
+    kind = str(source.get("SOPClassUID") or "")
+    # Whole parts of the UID: 66.4 is a segmentation, 30 a parametric map.
+    return any(kind == root or kind.startswith(root + ".") for root in _ULTRASOUND) or (
         str(source.get("Modality") or "") in ("US", "IVUS", "BDUS")
     )
 
@@ -42,4 +44,8 @@ def why_at_risk(source: Dataset) -> str:
     image_type = [str(value).upper() for value in source.get("ImageType") or ()]
     if "SCREEN SAVE" in image_type or "SCREENSAVE" in image_type:
         return "a screen shot: such images often show the patient's name"
+    if str(source.get("SpecimenLabelInImage") or "").strip().upper() == "YES":
+        return "its header says that the label of the slide is in the image"
+    if "LABEL" in image_type[2:3] or (modality == "SM" and "OVERVIEW" in image_type[2:3]):
+        return "the label or overview of a slide: its label often shows a name or number"
     return ""

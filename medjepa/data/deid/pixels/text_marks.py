@@ -48,10 +48,13 @@ class _Letter:
 
 
 def find_text(target: Dataset) -> list[Row]:
-    """Rows of letters in all frames of an image."""
+    """Rows of letters in all frames of an image, from left to right or turned by 90 degrees."""
     rows: list[Row] = []
     for number, frame in enumerate(frames_of(target)):
         rows += [Row(number, *box) for box in find_rows(frame)]
+        # A mirrored letter is as good as any: only how letters stand is looked at.
+        turned = find_rows(np.ascontiguousarray(frame.T))
+        rows += [Row(number, top, left, bottom, right) for left, top, right, bottom in turned]
     return rows
 
 
@@ -82,7 +85,7 @@ def _masks(scaled: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def blank_text(target: Dataset, rows: list[Row], steps: list[str]) -> None:
-    """Fill the rows, and a margin of their height, with the least value of the image."""
+    """Fill the rows, and a margin as high as their letters, with the least value of the image."""
     pixels = np.array(pydicom().pixels.pixel_array(target, raw=True))
     colour = int(target.SamplesPerPixel) > 1
     frames = pixels.reshape(
@@ -90,10 +93,12 @@ def blank_text(target: Dataset, rows: list[Row], steps: list[str]) -> None:
     )
     fill = frames.max() if target.PhotometricInterpretation == "MONOCHROME1" else frames.min()
     for row in rows:
-        margin = row.bottom - row.top
+        height, width = row.bottom - row.top, row.right - row.left
+        margin = min(height, width)
+        above, beside = (margin, 2 * margin) if width >= height else (2 * margin, margin)
         area = (
-            slice(max(row.top - margin, 0), row.bottom + margin),
-            slice(max(row.left - 2 * margin, 0), row.right + 2 * margin),
+            slice(max(row.top - above, 0), row.bottom + above),
+            slice(max(row.left - beside, 0), row.right + beside),
         )
         frames[row.frame][area] = fill
     store_uncompressed(target, pixels)
