@@ -36,6 +36,7 @@ Kind = Literal[
 LEAST_LETTERS, LEAST_OF_A_NAME, LEAST_DIGITS, LEAST_NUMBER = 4, 3, 4, 7
 _MOST_WORDS = 400
 _LEAST_OF_WORDS = 8
+_LEAST_OF_A_RAMP = 12
 _BLOCK = 32
 _DATE = re.compile(
     r"(?<!\d)(1[89]\d\d|20\d\d)[-.]?(0[1-9]|1[0-2])[-.]?([0-2]\d|3[01])(?=\D|$|\d{2})"
@@ -233,10 +234,11 @@ class Harvest:
 
     def _runs(self, raw: bytes, kind: Kind, where: str, kept_by: str) -> None:
         for run in dict.fromkeys(_RUNS.findall(raw)[:2000]):
-            text = run.decode("latin-1").strip()
-            # Bytes of numbers look like text now and then: those hold few letters in a row.
-            if re.search(r"[0-9A-Za-z]{6,}", text):
-                self._identifier(text, kind, where, kept_by, ())
+            # Bytes of numbers look like text now and then: those hold few letters in a row, or,
+            # as the code tables that nearly every JPEG thumbnail has, only rise.
+            for text in _without_ramps(run.decode("latin-1")):
+                if re.search(r"[0-9A-Za-z]{6,}", text):
+                    self._identifier(text, kind, where, kept_by, ())
 
     def _too_short(self, text: str, least: int, *, name: bool = False) -> bool:
         plain = "".join(_WORDS.findall(text))
@@ -260,6 +262,20 @@ class Harvest:
         found.is_personal |= is_personal
         if owner is not None:
             found.owners.add(owner)
+
+
+def _without_ramps(text: str) -> list[str]:
+    """What is left of a text without long stretches in which each character is above the last."""
+    parts, begin = [""], 0
+    for end in range(1, len(text) + 1):
+        if end < len(text) and text[end - 1] < text[end]:
+            continue
+        if end - begin < _LEAST_OF_A_RAMP:
+            parts[-1] += text[begin:end]
+        else:
+            parts.append("")
+        begin = end
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _days(text: str) -> list[date]:

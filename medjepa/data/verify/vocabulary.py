@@ -53,12 +53,15 @@ def terms() -> frozenset[str]:
 
 @cache
 def published_codes() -> frozenset[str]:
-    """Values of the codes of DCM, SCT and UCUM."""
+    """Values of the codes of DCM, SCT and UCUM, and of SRT, which older files have for SCT."""
     pydicom()
+    from pydicom.sr._snomed_dict import mapping
     from pydicom.sr.codedict import codes
 
     lists = (getattr(codes, scheme).concepts.values() for scheme in _SCHEMES)
-    return frozenset(str(code.value) for concepts in lists for code in concepts)
+    return frozenset(
+        (*(str(code.value) for concepts in lists for code in concepts), *mapping["SRT"])
+    )
 
 
 @cache

@@ -138,3 +138,11 @@ def test_what_is_left_out_is_counted():
 
 def test_separators_are_letters_and_digits_only():
     assert squeezed(b"Doe, Jane (4711)") == b"doejane4711"
+
+
+def test_code_tables_of_a_thumbnail_are_not_taken_for_text():
+    from medjepa.data.verify.harvest import _without_ramps
+
+    table = "".join(chr(c) for c in (*range(0x34, 0x3B), *range(0x43, 0x4B), *range(0x53, 0x5B)))
+    assert _without_ramps("Jones Ann" + table + "Smith") == ["Jones Ann", "Smith"]
+    assert _without_ramps("ABCDEF") == ["ABCDEF"]
