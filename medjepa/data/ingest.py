@@ -8,18 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from medjepa.data.contrasts import read_contrasts
 from medjepa.data.decode import READABLE, read, read_at_least
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.planes import StoredImage, planes_of, stored_plane
 from medjepa.data.preprocessing import enough_for
 from medjepa.data.resize import Fit
-from medjepa.data.volume_items import StoredVolume, stored_volume
+from medjepa.data.volume_items import FourthAxis, StoredVolume, VolumeSteps
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
 _CHUNK = 1 << 20
 _KEY_DIGITS = 32
+CANONICAL_ORIENTATION = "canonical"
+"""Value of a store's "orientation": z, y, x of volumes grow to the head, the front, the right."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class IngestSettings:
         dimensions: 2: every slice or frame is an image of `size`; 3: every volume or clip is one
             item, at its own resolution or at `spacing`.
         spacing: (z, y, x) in mm to which volumes are resampled; None: as they are.
+        frame_size: (H, W) of the frames of clips that are kept whole; None: as they are.
+        contrasts: in the names of the files of which one volume is made, one file for each.
+        fourth_axis: what the volumes of a 4-D file that is kept whole are.
         frames_per_clip: most images taken from one clip, evenly by time; 0: every frame.
         intensity: the steps before resizing, by kind of image.
         selection: of DICOM files, in plain values; a store is continued only with the same.
@@ -46,10 +52,25 @@ class IngestSettings:
     frames_per_clip: int = 8
     intensity: IntensityPlan = field(default_factory=IntensityPlan)
     selection: Mapping[str, Any] = field(default_factory=dict)
+    frame_size: tuple[int, int] | None = None
+    contrasts: tuple[str, ...] = ()
+    fourth_axis: FourthAxis = "time"
+
+    @property
+    def volume_steps(self) -> VolumeSteps:
+        """What is done to what is kept whole."""
+        return VolumeSteps(
+            intensity=self.intensity,
+            channels=self.channels,
+            spacing=self.spacing,
+            frame_size=self.frame_size,
+            fit=self.fit,
+            fourth_axis=self.fourth_axis,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the store's index; a store is continued only with the same."""
-        values = {
+        values: dict[str, Any] = {
             "dimensions": self.dimensions,
             "channels": self.channels,
             "spacing": None if self.spacing is None else list(self.spacing),
@@ -60,6 +81,13 @@ class IngestSettings:
             "selection": dict(self.selection),
         }
         unused = ("spacing",) if self.dimensions == 2 else ("size", "fit", "frames_per_clip")
+        if self.dimensions == 3:
+            values |= {
+                "orientation": CANONICAL_ORIENTATION,
+                "frame_size": None if self.frame_size is None else [*self.frame_size, self.fit],
+                "contrasts": list(self.contrasts),
+                "fourth_axis": self.fourth_axis,
+            }
         # As the index gives it back: lists, no tuples.
         read_back: dict[str, Any] = json.loads(json.dumps(values))
         return {name: value for name, value in read_back.items() if name not in unused}
@@ -146,12 +174,12 @@ def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
         image = replace(image, modality=task.modality)
     if settings.dimensions == 3 and image.axes == "yx":
         return Ingested("skipped", reason="one image, neither a volume nor a clip")
-    image = settings.intensity(image)
     if settings.dimensions == 3:
-        volume = stored_volume(image, settings.channels, settings.spacing)
+        volume = settings.volume_steps(image)
         return Ingested(
             "good", key=key, images=(volume,), modality=image.modality, group=image.group
         )
+    image = settings.intensity(image)
     planes, num_constant = planes_of(image, settings.frames_per_clip)
     if not planes:
         return Ingested("failed", reason="every slice is constant: there is nothing to see")
@@ -173,12 +201,14 @@ def _read(
     task: IngestTask, settings: IngestSettings
 ) -> tuple[MedicalImage, tuple[int, int] | None]:
     """The image, and its whole (Y, X) where it was scaled while it was decoded."""
-    if len(task.paths) == 1:
+    if len(task.paths) == 1 and len(settings.contrasts) < 2:
         if settings.dimensions == 3:
             return read(task.paths[0]), None
         enough = enough_for(settings.size, settings.intensity, task.modality)
         image, whole = read_at_least(task.paths[0], enough)
         return image, whole if image.axes == "yx" else None
+    if settings.contrasts:
+        return read_contrasts(task.paths, settings.contrasts), None
     from medjepa.data.decode.series import read_slices
 
     return read_slices(task.paths), None

@@ -19,6 +19,7 @@ from medjepa.data.resize import FITS, Fit
 from medjepa.data.selection import Selection
 from medjepa.data.store_index import is_store
 from medjepa.data.store_writer import StoreWriter
+from medjepa.data.volume_items import FourthAxis
 from medjepa.errors import ConfigError, DataError
 from medjepa.types import MODALITIES
 
@@ -47,6 +48,9 @@ def prepare(
     image_column: str | None = None,
     group_column: str | None = None,
     pattern: str | None = None,
+    frame_size: int | tuple[int, int] | None = None,
+    contrasts: Sequence[str] = (),
+    fourth_axis: FourthAxis = "time",
     num_workers: int | None = None,
     timeout_s: float = 120.0,
     shard_bytes: int = _SHARD_BYTES,
@@ -61,7 +65,11 @@ def prepare(
 
     With `dimensions=2` a volume gives its slices and a clip at most `frames_per_clip` frames; with
     3 each volume, clip and DICOM series is one item at its own resolution, or at `spacing` (z, y, x
-    in mm), and what is no volume is skipped.
+    in mm), and what is no volume is skipped. Volumes are turned so that z, y, x grow to the head,
+    the front and the right; files that are label maps by their names and places are left out
+    (`pattern` takes them). `frame_size` (H, W) brings the frames of clips to one size; `contrasts`
+    (flair, t1, ...) makes one volume of the files of a case that have these words in their names;
+    `fourth_axis` says whether the volumes of a 4-D file are moments ("time") or "contrasts".
 
     `intensity` is "auto" (by the kind of image), a recipe's name, or a plan of a checkpoint.
     `selection` chooses among DICOM files; None leaves out localizers, derived and secondary images.
@@ -83,6 +91,9 @@ def prepare(
         frames_per_clip,
         intensity=replace(plan, modality=None),
         selection=asdict(selection),
+        frame_size=None if frame_size is None or dimensions == 2 else _pair(frame_size),
+        contrasts=tuple(contrasts) if dimensions == 3 else (),
+        fourth_axis=fourth_axis,
     )
     if privacy not in ("refuse", "allow"):
         raise ConfigError(f"privacy: refuse or allow, got {privacy!r}")

@@ -28,6 +28,7 @@ from medjepa.data.store_index import is_store
 from medjepa.data.store_writer import StoreWriter
 from medjepa.data.tables import is_table
 from medjepa.data.volume_items import StoredVolume
+from medjepa.data.volume_units import volume_units
 from medjepa.errors import DataError
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ class PrepareJob:
         self.found: list[Found] = []
         self.units: list[Unit] = []
         self.left_out: dict[Place, str] = {}
-        self.pattern: str | None = None
         self.tables: list[SourceTable] = []
         self.table_groups: dict[Place, str] = {}
         self.key = group_key(out)
@@ -80,7 +80,6 @@ class PrepareJob:
         pattern: str | None,
     ) -> None:
         """List the files, read the tables, and sort out what need not be decoded."""
-        self.pattern = pattern
         for number, root in zip(self.numbers, self.roots, strict=True):
             own_table = root if is_table(root) else table
             folder = Path(self.map.sources[number])
@@ -103,11 +102,12 @@ class PrepareJob:
         self.report.group_columns = [
             (t.table.path.name, t.group_column) for t in self.tables if t.group_column
         ]
-        for entry in self.found:
-            reason = _left_out_because(entry, self.pattern)
-            if reason:
-                self.left_out[_place(entry)] = reason
+        reasons = {_place(entry): _left_out_because(entry, pattern) for entry in self.found}
+        self.left_out = {place: reason for place, reason in reasons.items() if reason}
         self.units = [Unit((e,)) for e in self.found if _place(e) not in self.left_out]
+        if self.settings.dimensions == 3:
+            self.units, others = volume_units(self.units, self.settings.contrasts, pattern)
+            self.left_out |= others
 
     def look(
         self,

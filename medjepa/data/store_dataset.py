@@ -15,6 +15,7 @@ from medjepa.data.batching import Sample, Samples
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
+from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.types import MODALITIES
 
@@ -56,7 +57,7 @@ class StoreDataset(Dataset[Sample]):
         if chosen.size and not 0 <= chosen.min() <= chosen.max() < total:
             raise DataError(f"an index is outside 0..{total - 1}")
         self.indices = chosen
-        kinds = list(zip(self.stores, _per_store(modality, len(self.stores)), strict=True))
+        kinds = list(zip(self.stores, per_store(modality, len(self.stores)), strict=True))
         self._modality = np.concatenate([_modalities(store, name) for store, name in kinds])
         self._asked = frozenset[str | None]().union(
             *({name} if name else store.asked for store, name in kinds)
@@ -113,7 +114,7 @@ class StoreDataset(Dataset[Sample]):
         return resize_images(images, self.image_size)
 
 
-def check_intensity(stores: Sequence[Store], plan: IntensityPlan) -> None:
+def check_intensity(stores: Sequence[Store | VolumeStore], plan: IntensityPlan) -> None:
     """Refuse stores whose images were windowed or cropped otherwise than `plan` would.
 
     Raises:
@@ -147,7 +148,12 @@ def _size(asked: int | tuple[int, int] | None, default: tuple[int, int]) -> tupl
     return (asked, asked) if isinstance(asked, int) else (int(asked[0]), int(asked[1]))
 
 
-def _per_store(modality: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+def per_store(modality: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+    """Give each store its kind of image, None where the headers say.
+
+    Raises:
+        DataError: another number of kinds than stores, or an unknown one.
+    """
     names: list[Any] = (
         [modality] * count if modality is None or isinstance(modality, str) else list(modality)
     )

@@ -5,14 +5,19 @@ from typing import Literal
 
 import numpy as np
 
+from medjepa.data.contrasts import CONTRASTS, axis_as_contrasts, shown_by_contrast
 from medjepa.data.decode.limits import check_budget
+from medjepa.data.frame_size import resize_frames
 from medjepa.data.intensity import is_grey, to_stored, window_of
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.planes import with_channels
-from medjepa.data.resize import resize, resize_volume
+from medjepa.data.resize import Fit, resize, resize_volume
+from medjepa.data.volumetric import canonical
 from medjepa.errors import InputError
 from medjepa.types import MedicalImage
 
 Direction = tuple[float, float, float]
+FourthAxis = Literal["time", "contrasts"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,48 @@ class StoredVolume:
     window: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class VolumeSteps:
+    """What is done to a volume or clip before it is stored.
+
+    Attributes:
+        intensity: the steps before resampling, by kind of image.
+        channels: "auto" keeps grey as 1 and colour as 3.
+        spacing: (z, y, x) in mm to which volumes are resampled; None: as they are.
+        frame_size: (H, W) of the frames of clips; None: as they are.
+        fit: how frames are brought to it.
+        fourth_axis: what the volumes of a 4-D file are.
+    """
+
+    intensity: IntensityPlan
+    channels: Literal["auto", 1, 3] = "auto"
+    spacing: tuple[float, float, float] | None = None
+    frame_size: tuple[int, int] | None = None
+    fit: Fit = "stretch"
+    fourth_axis: FourthAxis = "time"
+
+    def __call__(self, image: MedicalImage) -> StoredVolume:
+        """Grey scale, orientation, size: the same for a store and for a file by itself.
+
+        A volume is turned so that z, y, x grow to the head, the front and the right as near as can
+        be; a stack through time keeps the planes in which it was taken.
+
+        Raises:
+            InputError: as `stored_volume`, or a 4-D file has too many volumes for contrasts.
+        """
+        if image.axes == "tzyx" and self.fourth_axis == "contrasts":
+            image = axis_as_contrasts(image)
+        if CONTRASTS in image.facts:
+            image = shown_by_contrast(image, self.intensity)
+        else:
+            image = self.intensity(image)
+        if image.axes == "zyx":
+            image = canonical(image)
+        elif self.frame_size is not None and image.axes.startswith("t"):
+            image = resize_frames(image, self.frame_size, self.fit)
+        return stored_volume(image, self.channels, self.spacing)
+
+
 def stored_volume(
     image: MedicalImage,
     channels: Literal["auto", 1, 3],
@@ -41,8 +88,10 @@ def stored_volume(
             memory than an image may.
     """
     window = window_of(image)
-    grey = image.array.shape[0] == 1 or is_grey(image.array)
-    image = replace(image, array=with_channels(image.array[:1] if grey else image.array, channels))
+    array = image.array
+    if CONTRASTS not in image.facts:  # equal contrasts are still contrasts
+        array = with_channels(array[:1] if is_grey(array) else array, channels)
+    image = replace(image, array=array)
     if spacing is not None:
         image = _resampled(image, spacing)
     stored = to_stored(image.array)
@@ -58,39 +107,56 @@ def stored_volume(
     )
 
 
-def _resampled(image: MedicalImage, spacing: tuple[float, float, float]) -> MedicalImage:
+def resampled_shape(image: MedicalImage, spacing: tuple[float, float, float]) -> tuple[int, ...]:
+    """Lengths of the image's axes after resampling to `spacing` (z, y, x) in mm.
+
+    Raises:
+        InputError: its own spacing is not known.
+    """
     wanted_steps = dict(zip("zyx", spacing, strict=True))
-    shape, steps = list(image.array.shape[1:]), list(image.spacing)
-    spatial = [axis for axis, name in enumerate(image.axes) if name in wanted_steps]
-    directions = np.zeros((len(spatial), 3))
-    if image.directions is not None:
-        directions = np.asarray(image.directions[-len(spatial) :])
-    moved = np.zeros(3)
-    for axis, direction in zip(spatial, directions, strict=True):
-        name, step = image.axes[axis], image.spacing[axis]
+    shape = list(image.array.shape[1:])
+    for axis, name in enumerate(image.axes):
+        step = image.spacing[axis]
+        if name not in wanted_steps:
+            continue
         if not step:
             raise InputError(
                 image.source,
                 f"its spacing along {name} is unknown, so it cannot be resampled to "
                 f"{wanted_steps[name]:g} mm; leave data.spacing out",
             )
-        extent = shape[axis] * step
-        shape[axis] = max(1, round(extent / wanted_steps[name]))
-        # The extent is kept, so the step may differ a little from what was asked.
-        new_step = extent / shape[axis]
-        steps[axis] = new_step
-        moved += direction * (new_step - step) / 2
-    check_budget(image.source, [image.array.shape[0], *shape], image.array.itemsize, "resampled")
+        shape[axis] = max(1, round(shape[axis] * step / wanted_steps[name]))
+    return tuple(shape)
+
+
+def on_grid(image: MedicalImage, shape: tuple[int, ...]) -> MedicalImage:
+    """The image with the spacing and the position that it has after resampling to `shape`.
+
+    The extent is kept, so the step may differ a little from what was asked; its array is the old.
+    """
+    steps, moved = list(image.spacing), np.zeros(3)
+    spatial = [axis for axis, name in enumerate(image.axes) if name in "zyx"]
+    directions = np.zeros((len(spatial), 3))
+    if image.directions is not None:
+        directions = np.asarray(image.directions[-len(spatial) :])
+    for axis, direction in zip(spatial, directions, strict=True):
+        step, length = image.spacing[axis], image.array.shape[1 + axis]
+        if step and shape[axis] != length:
+            new_step = length * step / shape[axis]
+            steps[axis] = new_step
+            moved += direction * (new_step - step) / 2
     position = image.position
     if position is not None and image.directions is not None:
         x, y, z = (float(n) for n in np.asarray(position) + moved)
         position = (x, y, z)
-    return replace(
-        image,
-        array=np.stack([_resize_spatial(c, tuple(shape), image.axes) for c in image.array]),
-        spacing=tuple(steps),
-        position=position,
-    )
+    return replace(image, spacing=tuple(steps), position=position)
+
+
+def _resampled(image: MedicalImage, spacing: tuple[float, float, float]) -> MedicalImage:
+    shape = resampled_shape(image, spacing)
+    check_budget(image.source, [image.array.shape[0], *shape], image.array.itemsize, "resampled")
+    array = np.stack([_resize_spatial(channel, shape, image.axes) for channel in image.array])
+    return replace(on_grid(image, shape), array=array)
 
 
 def _resize_spatial(array: np.ndarray, shape: tuple[int, ...], axes: str) -> np.ndarray:

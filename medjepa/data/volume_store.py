@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medjepa.data.intensity import gain_and_bias
+from medjepa.data.modality import IntensityPlan
 from medjepa.data.private_map import PrivateMap
 from medjepa.data.shard_files import TensorFile
 from medjepa.data.store_index import Shard, read_index
@@ -73,6 +74,7 @@ class VolumeStore:
         if self.settings["dimensions"] != 3:
             raise DataError(f"{path}: a store of 2-D images; open it with open_store")
         self.shards = tuple(Shard(**shard) for shard in index["shards"])
+        self.asked: frozenset[str | None] = frozenset(index["asked"].values())
         self._columns: dict[str, list[Any]] = index["items"]
         self._files: dict[int, TensorFile] = {}
 
@@ -88,6 +90,11 @@ class VolumeStore:
         """Every volume, in the order of the indices."""
         columns = [[_tuples(v) for v in self._columns[n]] for n in VolumeItem.__dataclass_fields__]
         return tuple(VolumeItem(*values) for values in zip(*columns, strict=True))
+
+    @cached_property
+    def intensity(self) -> IntensityPlan:
+        """What was done before resampling, by kind of image."""
+        return IntensityPlan.from_dict(self.settings["intensity"])
 
     @property
     def keys(self) -> list[str]:

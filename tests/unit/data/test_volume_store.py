@@ -223,6 +223,9 @@ def test_processes_give_what_this_process_gives(volumes, tmp_path):
     index = json.loads((report.out / "index.json").read_text())
     settings = index["settings"]
     assert (settings["dimensions"], settings["channels"], settings["spacing"]) == (3, "auto", None)
-    assert set(settings) == {"dimensions", "channels", "spacing", "intensity", "selection"}
+    assert set(settings) == {
+        "dimensions", "channels", "spacing", "intensity", "selection", "orientation", "frame_size",
+        "contrasts", "fourth_axis",
+    }  # fmt: skip
     assert report.num_decoded == 4
     assert report.files_per_second > 0
