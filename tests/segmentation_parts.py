@@ -17,13 +17,15 @@ def structure(name, dice, *, num_truth=100, num_predicted=100):
     )
 
 
-def part(method, dices, *, fraction=1.0, fold="0", seed=0, patients=None, first_case=0):
+def part(method, dices, *, fraction=1.0, fold="0", seed=0, patients=None, first_case=0, names=None):
     """One part; `dices` is for each case a list of one Dice for each structure."""
     cases = tuple(
         CaseScore(
             case=first_case + number,
             patient=first_case + number if patients is None else patients[number],
-            structures=tuple(structure(f"s{i}", float(d)) for i, d in enumerate(row)),
+            structures=tuple(
+                structure(names[i] if names else f"s{i}", float(d)) for i, d in enumerate(row)
+            ),
         )
         for number, row in enumerate(dices)
     )

@@ -21,7 +21,7 @@ from medjepa.evaluation.results import plain_json
 from medjepa.evaluation.segmentation_planes import Plane
 from medjepa.evaluation.segmentation_results import CaseScore, Part, StructureScore
 
-SCORES, PLANES = "scores.json", "planes.npz"
+PARTS, SCORES, PLANES = "parts", "scores.json", "planes.npz"
 
 
 def part_name(method: str, fraction: float, fold: str, seed: int) -> str:

@@ -71,7 +71,8 @@ def planes_of(
             place = int(counts.argmax()) if counts.any() else len(counts) // 2
             box[axis] = slice(place, place + 1)
         image = np.asarray(read([b.start for b in box], [b.stop - b.start for b in box]))[0]
-        drop = (
+        cut: tuple[Any, ...] = (..., *box)
+        drop: tuple[Any, ...] = (
             ...,
             *(0 if a == axis else slice(None, None, -1 if turned else 1) for a in range(num_axes)),
         )
@@ -80,8 +81,8 @@ def planes_of(
                 axis=axis,
                 place=box[axis].start if axis >= 0 else 0,
                 image=np.rint(255 * np.clip(image[drop], 0, 1)).astype(np.uint8),
-                truth=truth[(..., *box)][drop],
-                prediction=prediction[(..., *box)][drop],
+                truth=truth[cut][drop],
+                prediction=prediction[cut][drop],
                 spacing=(spacing[rest[0]], spacing[rest[1]]),
             )
         )

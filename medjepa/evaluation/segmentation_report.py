@@ -2,6 +2,8 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy
@@ -10,12 +12,29 @@ import torch
 from medjepa import __version__
 from medjepa.evaluation.dice import Structure
 from medjepa.evaluation.results import Check
+from medjepa.evaluation.segmentation_files import PARTS, load_planes, part_name
+from medjepa.evaluation.segmentation_planes import Plane
 from medjepa.evaluation.segmentation_results import CaseScore, Part, SegmentationReport
 from medjepa.evaluation.segmentation_study import compare, gather, rows
 from medjepa.evaluation.segmentation_verdict import decide
 from medjepa.evaluation.verdict import MIN_PATIENTS
 
 RANKS = ("worst", "median", "best")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownCase:
+    """A case that the page has a picture of.
+
+    Attributes:
+        rank: which one it is: worst, median or best.
+        case: its scores.
+        planes: through it.
+    """
+
+    rank: str
+    case: CaseScore
+    planes: tuple[Plane, ...]
 
 
 def build_report(
@@ -96,25 +115,30 @@ def _warnings(num_patients: int, parts: Sequence[Part]) -> list[str]:
     return found
 
 
-def chosen_cases(report: SegmentationReport) -> list[tuple[str, CaseScore, Part]]:
-    """Worst, median and best case of the table's first row, by mean Dice, of its first seed."""
+def shown_cases(report: SegmentationReport, out: Path) -> list[ShownCase]:
+    """Worst, median and best case of the table's first row, by mean Dice, of its first seed.
+
+    Args:
+        report: of the study.
+        out: its folder, which holds the planes.
+    """
     first = report.rows[0]
     found = [
-        (_dice(case), part, case)
+        (dice, part, case)
         for part in report.parts
         if (part.method, part.fraction, part.seed) == (first.method, first.fraction, first.seeds[0])
         for case in part.cases
+        if (dice := _dice(case)) == dice
     ]
-    ordered = sorted(
-        (one for one in found if one[0] == one[0]), key=lambda one: (one[0], one[2].case)
-    )
-    if not ordered:
-        return []
-    places = dict.fromkeys((0, len(ordered) // 2, len(ordered) - 1))
-    return [
-        (rank, ordered[place][2], ordered[place][1])
-        for rank, place in zip(RANKS, places, strict=False)
-    ]
+    found.sort(key=lambda one: (one[0], one[2].case))
+    places = dict.fromkeys((0, len(found) // 2, len(found) - 1)) if found else {}
+    shown = []
+    for rank, place in zip(RANKS, places, strict=False):
+        _, part, case = found[place]
+        name = part_name(part.method, part.fraction, part.fold, part.seed)
+        planes = load_planes(out / PARTS / name, case.case)
+        shown.append(ShownCase(rank=rank, case=case, planes=planes))
+    return shown
 
 
 def _dice(case: CaseScore) -> float:

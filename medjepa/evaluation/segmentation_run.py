@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from medjepa.evaluation.dice import Structure
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.segmentation_data import Cases
-from medjepa.evaluation.segmentation_files import load_part, part_name, save_part
+from medjepa.evaluation.segmentation_files import PARTS, load_part, part_name, save_part
 from medjepa.evaluation.segmentation_planes import Plane, planes_of
 from medjepa.evaluation.segmentation_results import CaseScore, Part
 from medjepa.evaluation.segmentation_study import score_case
@@ -30,6 +30,7 @@ Progress = Callable[..., AbstractContextManager[Callable[..., object]]]
 """`with progress(description, total) as advance: advance(1)`"""
 
 
+@runtime_checkable
 class Volumes(Protocol):
     """The cases of a study, each read as it is needed; whole images are never held."""
 
@@ -61,6 +62,7 @@ class Trained:
     seconds: float
 
 
+@runtime_checkable
 class Learn(Protocol):
     """Trains a network in place on some cases; it goes on where it was stopped in `folder`."""
 
@@ -154,7 +156,7 @@ def run_study(
             "test": _hash_of(cases.keys, task.test),
             **plan.budget,
         }
-        folder = out / "parts" / part_name(method, fraction, fold, seed)
+        folder = out / PARTS / part_name(method, fraction, fold, seed)
         part = load_part(folder, settings)
         if part is None:
             folder.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,12 @@ from markupsafe import Markup
 
 from medjepa.data.files import write_atomic
 from medjepa.evaluation.bootstrap import Estimate
-from medjepa.evaluation.segmentation_planes import Plane
+from medjepa.evaluation.segmentation_report import ShownCase
 from medjepa.evaluation.segmentation_results import (
     FOREGROUND,
     METRICS,
     PRETRAINED,
     SCRATCH,
-    CaseScore,
     SegmentationReport,
     SegmentationRow,
     StructureResult,
@@ -33,23 +32,6 @@ from medjepa.report.segmentation_figures import (
 from medjepa.report.segmentation_pictures import picture, plane_name, structure_legend
 
 PAGE, NUMBERS, CASES = "index.html", "results.json", "cases.csv"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownCase:
-    """A case that the page has a picture of.
-
-    Attributes:
-        rank: which one it is: worst, median or best.
-        case: its scores.
-        method: whose prediction it is.
-        planes: through it.
-    """
-
-    rank: str
-    case: CaseScore
-    method: str
-    planes: tuple[Plane, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
