@@ -43,6 +43,9 @@ _FORMS = {
     }.items()
 }
 _NUMBERS = ("AT", "FD", "FL", "SL", "SS", "UL", "US", "SV", "UV")
+_PLACES_OF_FRAMES = (
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "EncapsulatedPixelDataValueTotalLength",
+)  # fmt: skip
 _PUBLIC_UIDS = ("CodingSchemeUID", "MappingResourceUID", "ContextUID")
 
 
@@ -69,8 +72,9 @@ class BasicProfile:
                 continue
             if tag.group & 0xFF00 in (0x5000, 0x6000):
                 continue  # a bitmap laid over the image is as good a place for a name as a text
-            if depth and pydicom().datadict.keyword_for_tag(tag) in PIXELS:
-                continue  # an icon shows what the image shows
+            keyword = pydicom().datadict.keyword_for_tag(tag)
+            if (depth and keyword in PIXELS) or keyword in _PLACES_OF_FRAMES:
+                continue  # an icon shows what the image shows; frames are put together anew
             try:
                 element = source[tag]
             except errors():

@@ -97,6 +97,15 @@ def test_every_listed_attribute_goes_at_every_depth_in_the_basic_profile():
     assert b"QZ" not in written(_with_meta(result))
 
 
+@BOTH
+def test_tables_of_where_frames_begin_go(profile):
+    """Frames are put together anew, and places of the old ones would be wrong."""
+    source = ct(ExtendedOffsetTable=b"MUELLER1", ExtendedOffsetTableLengths=b"MUELLER2")
+    result = clean(source, profile=profile)
+    assert "ExtendedOffsetTable" not in result
+    assert "ExtendedOffsetTableLengths" not in result
+
+
 def test_values_that_are_not_of_their_type_go_in_the_basic_profile():
     source = ct()
     for name in ("KVP", "AcquisitionNumber", "ScanOptions"):
