@@ -11,7 +11,8 @@ USAGE = """\
 usage: medjepa prepare data=FOLDER out=STORE [data.target_size=224] [key=value ...]
 
 Decodes every image below FOLDER once, at the working resolution: PNG, JPEG, TIFF, DICOM, NIfTI
-(each axial slice), clips (some frames) and .npy; data.dimensions=3 keeps volumes and clips whole.
+(each axial slice), clips (some frames) and .npy; data.dimensions=3 keeps volumes and clips whole,
+with model.kind=clip their frames at data.target_size.
 Again with the same `out`, only new files are decoded. DICOM whose header identifies its patient
 is refused (privacy=allow takes it); localizers, derived and secondary images are left out
 (data.kinds). Nothing but OUT/private says which file or patient an image is: keep that folder to
@@ -21,7 +22,8 @@ Exit status 1: some files could not be read; they are named, the rest is done.
 Settings and their defaults (data= is short for data.data_dir=):"""
 KEYS = (
     "out", "privacy", "data.data_dir", "data.target_size", "data.fit", "data.modality",
-    "data.intensity", "data.dimensions", "data.spacing", "data.frames_per_clip", "data.pattern",
+    "data.intensity", "data.dimensions", "data.spacing", "data.frames_per_clip", "data.contrasts",
+    "data.fourth_axis", "model.kind", "data.pattern",
     "data.kinds", "data.select_modality", "data.view", "data.body_part", "data.series_kind",
     "data.table", "data.image_column", "data.group_column", "data.num_workers",
 )  # fmt: skip
@@ -70,6 +72,7 @@ def summary(report: PrepareReport, noun: str = "images") -> str:
 def _prepare(config: Config) -> PrepareReport:
     from medjepa.data.preparation import prepare
     from medjepa.data.selection import selection_of
+    from medjepa.training.volume_sources import frame_size_of
     from medjepa.utils.progress import progress
 
     return prepare(
@@ -80,6 +83,9 @@ def _prepare(config: Config) -> PrepareReport:
         dimensions=config.data.dimensions,
         spacing=config.data.spacing or None,
         frames_per_clip=config.data.frames_per_clip,
+        frame_size=frame_size_of(config) if config.data.dimensions == 3 else None,
+        contrasts=config.data.contrasts,
+        fourth_axis=config.data.fourth_axis,
         intensity=config.data.intensity,
         selection=selection_of(config.data),
         privacy=config.privacy,
@@ -87,7 +93,7 @@ def _prepare(config: Config) -> PrepareReport:
         pattern=config.data.pattern,
         table=config.data.table,
         image_column=config.data.image_column,
-        group_column=config.data.group_column,
+        group_column=config.data.one_group_column,
         num_workers=min(config.data.num_workers, os.cpu_count() or 1),
         progress=progress,
     )

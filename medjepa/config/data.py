@@ -36,6 +36,22 @@ class DataConfig:
     spacing: tuple[float, ...] = setting(
         (), "[z, y, x] in mm to which volumes are resampled (3-D); empty: as they are"
     )
+    crop: tuple[int, ...] = setting(
+        (), "[z, y, x] or [t, y, x] that is read of a volume or clip; empty: model.image_size"
+    )
+    foreground: float = setting(
+        0.5, "share of the crops of volumes whose middle lies where something is to be seen"
+    )
+    frame_step: int = setting(1, "clips: every so-many-th frame is read")
+    frame_seconds: float | None = setting(
+        None, "clips: frames so far apart in s, by the clip's own rate; none: by frame_step"
+    )
+    contrasts: tuple[str, ...] = setting(
+        (), "words in the names of the files that make one volume, such as [flair,t1,t1ce,t2]"
+    )
+    fourth_axis: Literal["time", "contrasts"] = setting(
+        "time", "of 4-D files: time: a clip for each slice; contrasts: channels of one volume"
+    )
     pattern: str | None = setting(
         None, "only files whose name fits, such as *.jpg; none: all images"
     )
@@ -51,8 +67,13 @@ class DataConfig:
     image_column: str | None = setting(
         None, "the table's column of image names; none: found by itself"
     )
-    group_column: str | None = setting(None, "the table's column of patients, who are never split")
+    group_column: str | tuple[str, ...] | None = setting(
+        None, "the table's column of patients, who are never split; [source,patient]: together"
+    )
     split_column: str | None = setting(None, "the table's column of train/val/test; none: split")
+    held_out: tuple[str, ...] = setting(
+        (), "values of split_column that are not trained on, such as [0] of folds; else all are"
+    )
     use_all: bool = setting(False, "pre-train on images marked val or test too")
     val_fraction: float = setting(0.0, "share of the groups kept for a validation loss")
     cache_dir: str = setting("", "where raw folders are prepared; empty: the user's cache folder")
@@ -74,6 +95,25 @@ class DataConfig:
             len(self.spacing) in (0, 3) and all(step > 0 for step in self.spacing),
             "data.spacing", "[z, y, x] in mm, each above 0", self.spacing,
         )  # fmt: skip
+        require(
+            len(self.crop) in (0, 3) and all(n > 0 for n in self.crop),
+            "data.crop", "[z, y, x] or [t, y, x], each above 0", self.crop,
+        )  # fmt: skip
+        require(0 <= self.foreground <= 1, "data.foreground", "a share, 0 to 1", self.foreground)
+        require(self.frame_step > 0, "data.frame_step", "1 or more", self.frame_step)
+        seconds = self.frame_seconds
+        require(seconds is None or seconds > 0, "data.frame_seconds", "above 0 or none", seconds)
+        require(
+            seconds is None or self.frame_step == 1,
+            "data.frame_seconds", "none where data.frame_step is given", seconds,
+        )  # fmt: skip
+        require(
+            len({c.lower() for c in self.contrasts}) == len(self.contrasts)
+            and all(c.isalnum() for c in self.contrasts),
+            "data.contrasts", "different words of letters and digits", self.contrasts,
+        )  # fmt: skip
+        if self.held_out and self.split_column is None:
+            raise ConfigError("data.held_out: name the column too, data.split_column=fold, say")
         kinds = ("original", "derived", "secondary", "localizer")
         for name in self.kinds:
             require(name in kinds, "data.kinds", f"of {', '.join(kinds)}", name)
@@ -90,6 +130,20 @@ class DataConfig:
         given = (self.modality,) if isinstance(self.modality, str) else self.modality
         listed = given * len(self.sources) if len(given) == 1 else given
         return tuple(None if name == "auto" else name for name in listed)
+
+    @property
+    def one_group_column(self) -> str | None:
+        """`group_column` for a store, which knows one name for each patient.
+
+        Raises:
+            ConfigError: several columns, which are for evaluate and finetune.
+        """
+        if isinstance(self.group_column, tuple):
+            raise ConfigError(
+                f"data.group_column: one column here, got {', '.join(self.group_column)}; several "
+                "together are for evaluate and finetune"
+            )
+        return self.group_column
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def ensure_store(
     sources = [Path(d) for d in ([data] if isinstance(data, str | Path) else data)]
     plan = intensity if isinstance(intensity, IntensityPlan) else IntensityPlan.named(intensity)
     selection = selection or Selection()
-    kinds = _per_source(modality, sources)
+    kinds = per_source(modality, sources)
     stores = []
     for source, kind in zip(sources, kinds, strict=True):
         if is_store(source):
@@ -92,9 +92,14 @@ def ensure_store(
     return stores
 
 
-def _per_source(
+def per_source(
     modality: str | Sequence[str | None] | None, sources: Sequence[Path]
 ) -> list[str | None]:
+    """Give each source its kind of image.
+
+    Raises:
+        ConfigError: another number of kinds than sources.
+    """
     if modality is None or isinstance(modality, str):
         return [modality] * len(sources)
     if len(modality) != len(sources):

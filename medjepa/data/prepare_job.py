@@ -28,7 +28,7 @@ from medjepa.data.store_index import is_store
 from medjepa.data.store_writer import StoreWriter
 from medjepa.data.tables import is_table
 from medjepa.data.volume_items import StoredVolume
-from medjepa.data.volume_units import volume_units
+from medjepa.data.volume_units import images_among, volume_units
 from medjepa.errors import DataError
 
 if TYPE_CHECKING:
@@ -84,19 +84,21 @@ class PrepareJob:
             own_table = root if is_table(root) else table
             folder = Path(self.map.sources[number])
             found = list(scan(number, folder, leave_out=(self.out.resolve(),)))
+            # A label map often has its image's name: a row of a table means the image.
+            images = images_among(found, self.settings.dimensions, pattern)
             tables = tables_beside(
                 number,
                 folder,
-                found,
+                images,
                 table=own_table,
                 image_column=image_column,
                 group_column=group_column,
             )
             if own_table is root:
-                found = named_files(tables, found)
+                found = images = named_files(tables, images)
             self.found += found
             self.tables += tables
-            groups = groups_of_files(tables, found)
+            groups = groups_of_files(tables, images)
             self.table_groups |= {(number, path): name for path, name in groups.items()}
         self.report.found = len(self.found)
         self.report.group_columns = [

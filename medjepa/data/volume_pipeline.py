@@ -53,7 +53,7 @@ class VolumePipeline:
         for name, known in (("kind", ("volume", "clip")), ("fit", FITS)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not {' or '.join(known)}")
-        if len(self.crop) != 3 or min(self.crop) < 1:
+        if min(self.crop) < 1:
             raise ConfigError(f"crop: three numbers of 1 or more, got {self.crop}")
 
     def read(self, path: str | Path | Sequence[str | Path]) -> MedicalImage:
@@ -127,7 +127,7 @@ class VolumePipeline:
         Raises:
             ConfigError: a value makes no sense, or a step is unknown here.
         """
-        given = {
+        given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
             if name != "dimensions"

@@ -3,8 +3,17 @@
 from collections.abc import Sequence
 
 from medjepa.data.contrast_files import with_contrasts
+from medjepa.data.files import Found
 from medjepa.data.header_pass import Unit
 from medjepa.data.label_files import label_maps_among
+
+
+def images_among(found: Sequence[Found], dimensions: int, pattern: str | None) -> list[Found]:
+    """The files that may be images: of a 3-D store those that are no label maps."""
+    if dimensions == 2 or pattern is not None:
+        return list(found)
+    left_out = label_maps_among(found)
+    return [entry for entry in found if (entry.source, entry.relative) not in left_out]
 
 
 def volume_units(

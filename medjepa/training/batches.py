@@ -28,23 +28,25 @@ class ImageSource(Protocol):
         """Return one."""
 
 
-class PlannedSteps(Sampler[list[int]]):
+class PlannedSteps(Sampler[list[Any]]):
     """The planned batches of steps `start` to `stop`, this process's share of each.
 
     Shares are consecutive: the models draw their views for the whole batch and take the rows of
-    their process in the same way.
+    their process in the same way. `with_step` gives (index, step) for an index, to a dataset that
+    draws crops: the same at the same step of any run, whoever reads it.
     """
 
-    def __init__(self, plan: BatchPlan, start: int, stop: int) -> None:
-        self.plan, self.start, self.stop = plan, start, stop
+    def __init__(self, plan: BatchPlan, start: int, stop: int, *, with_step: bool = False) -> None:
+        self.plan, self.start, self.stop, self.with_step = plan, start, stop, with_step
         self.rank, self.num_processes = world()
 
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         for step in range(self.start, self.stop):
-            yield share_of(self.plan.batch(step), self.rank, self.num_processes)
+            share = share_of(self.plan.batch(step), self.rank, self.num_processes)
+            yield [(index, step) for index in share] if self.with_step else share
 
 
 def share_of(batch: list[int], rank: int, num_processes: int) -> list[int]:
@@ -55,7 +57,7 @@ def share_of(batch: list[int], rank: int, num_processes: int) -> list[int]:
 
 def load_batches(
     dataset: ImageSource,
-    batches: Sampler[list[int]] | Sequence[list[int]],
+    batches: Sampler[list[Any]] | Sequence[list[int]],
     *,
     num_workers: int = 0,
     pin_memory: bool = False,

@@ -27,7 +27,8 @@ class Feed:
         """Return this process's part of the batch of `step`; reads ahead up to `total_steps`."""
         if step != self._next_step or step >= self._stop:
             self._stop = max(total_steps, step + 1)
-            steps = PlannedSteps(self.plan, step, self._stop)
+            draws = getattr(self.dataset, "draws_crops", False)
+            steps = PlannedSteps(self.plan, step, self._stop, with_step=draws)
             loader = load_batches(
                 self.dataset, steps, num_workers=self.num_workers, pin_memory=self.pin
             )

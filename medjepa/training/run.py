@@ -21,6 +21,7 @@ from medjepa.training.settings import TrainerSettings
 from medjepa.training.sources import open_sources
 from medjepa.training.state import History
 from medjepa.training.trainer import MedJEPATrainer
+from medjepa.training.volume_sources import open_volume_sources
 from medjepa.utils.logging import get_logger, log_to
 
 CONFIG_FILE, LOG_FILE = "config.yaml", "train.log"
@@ -78,7 +79,8 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
     out = _checked_folder(config)
     with process_group(), log_to(console=is_first()) as open_log:
         model = build_model(config)
-        sources = open_sources(config)
+        is_3d = config.model.type == "vjepa"
+        sources = open_volume_sources(config) if is_3d else open_sources(config)
         trainer = MedJEPATrainer(
             model,
             sources.train,

@@ -27,7 +27,8 @@ views: [num_full_views, num_hidden_views, view_mask_type, full_scale, hidden_sca
 training: [gradient_clip, final_learning_rate, max_steps, max_minutes]
 data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, select_modality,
   view, body_part, series_kind, pattern, weights, table, image_column, group_column,
-  split_column, use_all, val_fraction, cache_dir]
+  split_column, use_all, val_fraction, cache_dir, crop, foreground, frame_step, frame_seconds,
+  contrasts, fourth_axis, held_out]
 logging: [save_minutes, use_tensorboard]
 evaluation: [num_bootstrap, batch_size]
 """
