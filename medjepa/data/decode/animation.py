@@ -16,7 +16,7 @@ from medjepa.types import MedicalImage
 # What Pillow raises within a frame that is cut or damaged.
 FRAME_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, EOFError, IndexError, KeyError, AttributeError,
-    RuntimeError, OverflowError, ZeroDivisionError,
+    RuntimeError, OverflowError, ZeroDivisionError, MemoryError,
 )  # fmt: skip
 
 

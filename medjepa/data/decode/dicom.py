@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 
-from medjepa.data.decode.dicom_codestreams import JPEG_2000, JPEG_LS, check_frames, frames_of
+from medjepa.data.decode.dicom_codestreams import (
+    JPEG_2000,
+    JPEG_LS,
+    LOSSLESS_JPEG,
+    check_frames,
+    check_not_cut,
+)
 from medjepa.data.decode.dicom_facts import facts_of
 from medjepa.data.decode.dicom_frames import SCALING, frame_headers, place_frames, place_one
 from medjepa.data.decode.dicom_header import Header, naming, read_header
 from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.decode.dicom_syntaxes import jpeg_ls_again, own_decoder
-from medjepa.data.decode.jpeg_scan import ends_in_grey, is_cut
 from medjepa.data.decode.limits import check_finite
 from medjepa.data.intensity import robust_range
 from medjepa.errors import InputError, InputWarning
@@ -154,21 +159,9 @@ def _stored_values(path: str, header: Header) -> tuple[np.ndarray, str]:
                 format="DICOM",
             )  # fmt: skip
     stored = np.asarray(array)
-    if plugin == _PILLOW:
-        _check_not_cut(header, stored)
+    if plugin == _PILLOW or syntax in LOSSLESS_JPEG:
+        check_not_cut(header, syntax, stored)
     return stored, str(properties["photometric_interpretation"])
-
-
-def _check_not_cut(header: Header, stored: np.ndarray) -> None:
-    frames = stored if header.frames > 1 else stored[None]
-    for number, (frame, stream) in enumerate(zip(frames, frames_of(header), strict=False)):
-        if ends_in_grey(frame) and is_cut(stream):
-            where = f"frame {number + 1}: " if header.frames > 1 else ""
-            raise InputError(
-                header.path,
-                f"{where}truncated: the JPEG's coded data ends before the image does",
-                format="DICOM",
-            )
 
 
 def _plugin(syntax: str, header: Header) -> str:
@@ -203,6 +196,13 @@ def _check_native_length(path: str, header: Header) -> None:
             path,
             f"truncated: pixel data of length {length} is shorter than the expected {bits // 8}",
             format="DICOM",
+        )
+    if header.frames == 1 and length >= bits // 4:
+        warnings.warn(
+            f"{path}: the pixel data is {length / bits * 8:.3g} times as long as the one frame "
+            "that the header announces, which is read",
+            InputWarning,
+            stacklevel=6,
         )
 
 

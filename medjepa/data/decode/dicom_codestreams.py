@@ -7,18 +7,23 @@ JPEG 2000 (T.800 annex A).
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medjepa.data.decode.dicom_library import pydicom
-from medjepa.errors import InputError
+from medjepa.data.decode.jpeg_scan import MAX_SCANS, ends_in_grey, has_too_many_scans, is_cut
+from medjepa.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from medjepa.data.decode.dicom_header import Header
 
-_JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
-         "1.2.840.10008.1.2.4.70")  # fmt: skip
+LOSSLESS_JPEG = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+"""Transfer syntaxes of lossless JPEG, with any predictor and with the first."""
+_JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", *LOSSLESS_JPEG)
 JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 """Transfer syntaxes of JPEG-LS, lossless and near-lossless."""
 JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201",
@@ -28,6 +33,9 @@ _NO_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _START_OF_IMAGE = re.compile(rb"\xff\xd8\xff")
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
+_START_OF_TILE_PART = b"\xff\x90\x00\x0a"
+# An end, perhaps a byte of padding, and the next start: neither occurs within coded data.
+_NEXT_IMAGE = re.compile(rb"\xff\xd9\0?\xff(\xd8\xff|\x4f\xff\x51)")
 _MAX_TAIL = 64
 _MAX_TILES = 65535
 
@@ -74,6 +82,17 @@ def check_frames(header: "Header", syntax: str) -> None:
                 header,
                 f"{where}{size.bits} bits in the compressed frame, {header.bits_allocated} "
                 "allocated",
+            )
+        if family is _JPEG and has_too_many_scans(frame):
+            raise _refusal(header, f"{where}too large: over {MAX_SCANS} scans of one image")
+        if family is JPEG_2000:
+            _check_tiles(header, where, frame)
+        if header.frames == 1 and _NEXT_IMAGE.search(frame):
+            warnings.warn(
+                f"{header.path}: several images in the pixel data, the header announces one, "
+                "the first is read",
+                InputWarning,
+                stacklevel=5,
             )
         # Decoders of the other families refuse what was cut by themselves, and fast.
         if family is JPEG_LS and b"\xff\xd9" not in frame[-_MAX_TAIL:]:
@@ -129,6 +148,57 @@ def jpeg_2000_size(frame: bytes) -> Size | None:
     if -(-x1 // tile_x) * -(-y1 // tile_y) > _MAX_TILES:
         return None
     return Size(y1 - y0, x1 - x0, components, (frame[at + 42] & 0x7F) + 1)
+
+
+def check_not_cut(header: "Header", syntax: str, stored: np.ndarray) -> None:
+    """Look for JPEG frames whose coded data ends early, which the decoders filled up in silence.
+
+    Raises:
+        InputError: names the frame.
+    """
+    frames = stored if header.frames > 1 else stored[None]
+    for number, (frame, stream) in enumerate(zip(frames, frames_of(header), strict=False)):
+        if syntax in LOSSLESS_JPEG:
+            suspicious = header.samples == 1 and not _decodes_alike(header, stream, frame)
+        else:
+            suspicious = ends_in_grey(frame)
+        if suspicious and is_cut(stream):
+            where = f"frame {number + 1}: " if header.frames > 1 else ""
+            raise _refusal(
+                header, f"{where}truncated: the JPEG's coded data ends before the image does"
+            )
+
+
+def _decodes_alike(header: "Header", stream: bytes, frame: np.ndarray) -> bool:
+    """Whether a second decoder gives the same; there is good data that it cannot read."""
+    import imagecodecs
+
+    try:
+        again = np.asarray(imagecodecs.ljpeg_decode(stream))
+    except (RuntimeError, ValueError):
+        return False
+    used = (1 << header.bits_stored) - 1
+    return np.array_equal(again.astype(np.int64) & used, frame.astype(np.int64) & used)
+
+
+def _check_tiles(header: "Header", where: str, frame: bytes) -> None:
+    """Count the tiles that have a part in the codestream; a decoder leaves the others black."""
+    start = frame.find(_START_OF_CODESTREAM)
+    x1, y1, _, _, tile_x, tile_y, tile_x0, tile_y0 = struct.unpack_from(">8I", frame, start + 8)
+    across, down = -(-(x1 - tile_x0) // tile_x), -(-(y1 - tile_y0) // tile_y)
+    at, found = frame.find(_START_OF_TILE_PART, start), set()
+    while at >= 0 and frame[at : at + 4] == _START_OF_TILE_PART and at + 10 <= len(frame):
+        tile, length = struct.unpack_from(">HI", frame, at + 4)
+        found.add(tile)
+        if not length:  # up to the end
+            break
+        at += max(length, 12)
+    if len(found) < across * down:
+        raise _refusal(
+            header,
+            f"{where}truncated: {len(found)} of {across * down} tiles of the JPEG 2000 image are "
+            "there",
+        )
 
 
 def _refusal(header: "Header", reason: str) -> InputError:

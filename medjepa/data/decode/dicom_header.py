@@ -165,6 +165,16 @@ def check_header(path: str, dataset: Dataset) -> Header:
     stored = _integer(dataset, "BitsStored", allocated)
     if stored is None or not 1 <= stored <= allocated:
         raise refuse(f"BitsStored is {stored} of {allocated} allocated bits")
+    highest = _integer(dataset, "HighBit", stored - 1)
+    if highest is not None and highest >= stored:
+        # pydicom would cut off what lies above the stored bits, with most of the value.
+        raise refuse(f"HighBit is {highest} with {stored} bits stored: they do not begin at bit 0")
+    if highest != stored - 1:
+        warnings.warn(
+            f"{path}: HighBit is {highest} with {stored} bits stored, {stored - 1} is taken",
+            InputWarning,
+            stacklevel=5,
+        )
     signed = _integer(dataset, "PixelRepresentation", None)
     if "PixelData" in dataset and signed not in (0, 1):
         raise refuse("PixelRepresentation is missing: are the values signed?")

@@ -31,7 +31,7 @@ def pydicom() -> ModuleType:
 _ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError,
     NotImplementedError, RuntimeError, RecursionError, OverflowError, ArithmeticError,
-    struct.error, zlib.error,
+    StopIteration, struct.error, zlib.error,
 )  # fmt: skip
 
 

@@ -92,6 +92,12 @@ def parse(path: str, kind: str, head: bytes) -> NiftiHeader:
         raise InputError(
             path, f"vox_offset is {offset:g}, inside the header or out of size", format=kind
         )
+    if not is_pair and int(offset) == first and head[first - 4 : first - 3] not in (b"", b"\0"):
+        warnings.warn(
+            f"{path}: the header announces an extension, but the voxels begin where it would be",
+            InputWarning,
+            stacklevel=4,
+        )
     header_class: Any = nibabel.Nifti1Header if version == 1 else nibabel.Nifti2Header
     try:
         with quiet("nibabel.global"), np.errstate(all="ignore"):

@@ -3,6 +3,7 @@
 import struct
 import tokenize
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from medjepa.data.decode.limits import check_budget, check_finite
 from medjepa.errors import InputError
 from medjepa.types import MedicalImage
 
+_MAX_HEADER_BYTES = 1 << 16  # NumPy itself reads no more than 10,000
 _ERRORS = (
     ValueError,
     OSError,
@@ -45,7 +47,9 @@ def decode(path: str, kind: str) -> MedicalImage:
     except _ERRORS as error:
         raise InputError(path, f"truncated or damaged: {error}", format=kind) from error
     check_finite(path, array, kind)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    # The long double of one processor is unknown to the next, and to whatever computes.
+    wanted = np.dtype(np.float64) if dtype.itemsize > 8 else array.dtype.newbyteorder("=")
+    array = array.astype(wanted, copy=False)
     volume = array.ndim == 3 and shape[2] not in (3, 4) and shape[0] not in (1, 3)
     if array.ndim == 2 or volume:
         array, note = array[None], "array read as a volume" if volume else "array read as grey"
@@ -66,6 +70,7 @@ def _header(path: str, kind: str) -> tuple[tuple[int, ...], np.dtype]:
     try:
         with Path(path).open("rb") as file:
             version = np.lib.format.read_magic(file)
+            _check_header_length(path, kind, file, 2 if version == (1, 0) else 4)
             read = (
                 np.lib.format.read_array_header_1_0
                 if version == (1, 0)
@@ -75,3 +80,13 @@ def _header(path: str, kind: str) -> tuple[tuple[int, ...], np.dtype]:
     except _ERRORS as error:
         raise InputError(path, f"the header is damaged: {error}", format=kind) from error
     return shape, dtype
+
+
+def _check_header_length(path: str, kind: str, file: BinaryIO, num_bytes: int) -> None:
+    start = file.tell()
+    length = int.from_bytes(file.read(num_bytes), "little")
+    file.seek(start)
+    if length > _MAX_HEADER_BYTES:
+        raise InputError(
+            path, f"the header is damaged: it would have {length:,} bytes", format=kind
+        )

@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 from isal import isal_zlib
+from PIL import Image
 
 from medjepa.errors import InputError
 
@@ -50,6 +51,24 @@ def check_chunks(path: str, kind: str) -> None:
                 raise InputError(
                     path, f"damaged: the checksum of chunk {name.decode()} is wrong", format=kind
                 )
+
+
+def check_palette(path: str, kind: str, image: Image.Image) -> None:
+    """Refuse pixels of colours that the palette does not have, which decoders paint black.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    if image.mode != "P" or image.palette is None:
+        return
+    num_colours = len(image.palette.palette) // len(image.palette.mode)
+    highest = int(np.asarray(image).max())
+    if highest >= num_colours:
+        raise InputError(
+            path,
+            f"damaged: a pixel has colour {highest}, the palette has {num_colours}",
+            format=kind,
+        )
 
 
 def check_pixels(path: str, kind: str, array: np.ndarray) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from medjepa.data.decode.animation import clip_of, is_animated
-from medjepa.data.decode.jpeg_scan import ends_in_grey, is_cut
+from medjepa.data.decode.jpeg_scan import MAX_SCANS, ends_in_grey, has_too_many_scans, is_cut
 from medjepa.data.decode.limits import check_budget
-from medjepa.data.decode.png_chunks import check_chunks, check_pixels
+from medjepa.data.decode.png_chunks import check_chunks, check_palette, check_pixels
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
 
@@ -18,7 +18,7 @@ from medjepa.types import MedicalImage
 # errors are RuntimeErrors).
 _DECODER_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, struct.error, EOFError, IndexError, KeyError,
-    AttributeError, RuntimeError, OverflowError, ZeroDivisionError,
+    AttributeError, RuntimeError, OverflowError, ZeroDivisionError, MemoryError,
 )  # fmt: skip
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 _COLOUR_MODES = ("RGB", "P", "RGBA", "PA", "YCbCr", "RGBX")
@@ -75,7 +75,8 @@ def _decode(
         what = "no frames, or damaged" if kind == "GIF" else "the header is damaged"
         raise InputError(path, f"not a readable {kind} image: {what}", format=kind) from error
     except _DECODER_ERRORS as error:
-        raise InputError(path, f"truncated or damaged: {error}", format=kind) from error
+        reason = str(error) or "a length in it is larger than the memory"
+        raise InputError(path, f"truncated or damaged: {reason}", format=kind) from error
     if max(array.shape[1:]) < 2:
         warnings.warn(
             f"{path}: very small, the size is {array.shape[2]} x {array.shape[1]} pixels",
@@ -92,8 +93,11 @@ def _pixels(path: str, kind: str, image: Image.Image) -> tuple[np.ndarray, list[
     history = []
     if kind == "PNG" and _is_deep_colour(path):
         return _deep_colour(path), ["16-bit colour"]
+    if kind == "JPEG" and has_too_many_scans(Path(path).read_bytes()):
+        raise InputError(path, f"too large: over {MAX_SCANS} scans of one image", format=kind)
     image.load()
     if kind == "PNG":
+        check_palette(path, kind, image)
         check_pixels(path, kind, np.asarray(image))
     if kind == "JPEG" and ends_in_grey(np.asarray(image)) and is_cut(Path(path).read_bytes()):
         raise InputError(path, "truncated: the coded data ends before the image does", format=kind)

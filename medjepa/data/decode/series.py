@@ -21,7 +21,10 @@ from medjepa.types import MedicalImage
 
 _TIMED = (0,)
 _FEWEST_FRAMES = 3
-_ALIKE = (("rows", "size"), ("columns", "size"), ("photometric", "PhotometricInterpretation"))
+_ALIKE = (
+    ("rows", "size"), ("columns", "size"), ("photometric", "PhotometricInterpretation"),
+    ("modality", "modalities"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class SliceHeader:
         rows: height.
         columns: width.
         photometric: PhotometricInterpretation.
+        modality: Modality.
         spacing: (y, x) in mm.
         plane: unit vectors along y and x, None if unknown.
         position: of the first pixel, None if unknown.
@@ -44,6 +45,7 @@ class SliceHeader:
     rows: int
     columns: int
     photometric: str
+    modality: str
     spacing: tuple[float | None, float | None]
     plane: tuple[np.ndarray, np.ndarray] | None
     position: np.ndarray | None
@@ -75,6 +77,7 @@ def slice_header(path: str) -> SliceHeader | None:
             rows=int(dataset.Rows),
             columns=int(dataset.Columns),
             photometric=str(dataset.get("PhotometricInterpretation") or ""),
+            modality=str(dataset.get("Modality") or ""),
             spacing=(positive(steps[0]), positive(steps[1])),
             plane=plane_of(dataset),
             position=position_of(dataset),
