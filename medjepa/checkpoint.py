@@ -3,23 +3,25 @@
 import os
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from medjepa.data.preprocessing import Pipeline
-from medjepa.data.store_dataset import resize_images
-from medjepa.errors import CheckpointError, InputError
+from medjepa.data.volume_pipeline import VolumePipeline
+from medjepa.encoders import Encoder, VolumeEncoder
+from medjepa.errors import CheckpointError, ConfigError
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.patches import as_shape
 from medjepa.models.vjepa import VJEPA
-from medjepa.types import MedicalImage
-from medjepa.utils.device import choose_device
+
+__all__ = [
+    "Checkpoint", "Encoder", "VolumeEncoder", "find_checkpoint", "load_checkpoint", "load_encoder",
+    "load_weights", "pipeline_of", "rebuild_model", "save_checkpoint",
+]  # fmt: skip
 
 FORMAT = 1
 REQUIRED = ("format", "model_state_dict", "model_config")
@@ -178,66 +180,7 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     model.load_state_dict(given)
 
 
-class Encoder:
-    """A frozen encoder with the way from a file to its input.
-
-    Attributes:
-        model: in evaluation mode, on its device.
-        pipeline: how a file becomes the tensor that the model sees.
-        embed_dim: length of an embedding.
-    """
-
-    def __init__(self, model: LeJEPA, pipeline: Pipeline, *, device: str = "auto") -> None:
-        self.device = choose_device(device)
-        self.model = model.to(self.device).eval()
-        self.pipeline = pipeline
-        embed_dim = model.config["embed_dim"]
-        assert isinstance(embed_dim, int)
-        self.embed_dim = embed_dim
-
-    def embed(
-        self,
-        images: str | Path | Tensor | NDArray[Any] | Sequence[str | Path | Tensor | NDArray[Any]],
-        *,
-        batch_size: int = 64,
-    ) -> NDArray[np.float32]:
-        """Embed n images; returns (n, embed_dim).
-
-        Paths and single arrays, (H, W) or (C, H, W) in any unit, go through `pipeline` as a file
-        does. One array or tensor of four axes (n, C, H, W) is taken for images in [0, 1].
-
-        Raises:
-            InputError: a file cannot be read, or an array is no image.
-        """
-        if isinstance(images, (str, Path)):
-            images = [images]
-        rows = [np.empty((0, self.embed_dim), np.float32)]
-        with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
-                batch = self._tensor(images[start : start + batch_size]).to(self.device)
-                rows.append(self.model.encode(batch).float().cpu().numpy())
-        return np.concatenate(rows)
-
-    def _tensor(self, images: Any) -> Tensor:  # noqa: ANN401 - as `embed`
-        """Return images (B, C, H, W) in [0, 1] of the size that the model sees."""
-        if not isinstance(images, (np.ndarray, Tensor)):
-            read = [self.pipeline(_image(item, self.pipeline)) for item in images]
-            return torch.stack([torch.from_numpy(image) for image in read])
-        batch = torch.as_tensor(images)
-        channels = self.pipeline.channels
-        if batch.ndim != 4 or batch.shape[1] != channels or not batch.is_floating_point():
-            raise InputError(
-                "array",
-                f"images must be floating point (n, {channels}, H, W) in [0, 1], got {batch.dtype} "
-                f"of shape {tuple(batch.shape)}; for images in other units give a list of arrays",
-            )
-        batch = batch.float()
-        if not bool(((batch >= 0) & (batch <= 1)).all()):
-            raise InputError("array", "a batch of images must lie in [0, 1]")
-        return resize_images(batch, self.pipeline.image_size or self.pipeline.size)
-
-
-def load_encoder(path: str | Path, *, device: str = "auto") -> Encoder:
+def load_encoder(path: str | Path, *, device: str = "auto") -> Encoder | VolumeEncoder:
     """Load a frozen encoder from a checkpoint file, a run folder, or the name of a run in runs/.
 
     Raises:
@@ -247,44 +190,42 @@ def load_encoder(path: str | Path, *, device: str = "auto") -> Encoder:
     if not path.exists() and (Path("runs") / path).is_dir():
         path = Path("runs") / path
     checkpoint = load_checkpoint(find_checkpoint(path))
-    model = rebuild_model(checkpoint)
-    return Encoder(model, pipeline_of(checkpoint), device=device)
+    model, pipeline = rebuild_model(checkpoint), pipeline_of(checkpoint)
+    if isinstance(model, VJEPA) and isinstance(pipeline, VolumePipeline):
+        return VolumeEncoder(model, pipeline, device=device)
+    if isinstance(model, LeJEPA) and isinstance(pipeline, Pipeline):
+        return Encoder(model, pipeline, device=device)
+    raise CheckpointError(
+        f"{checkpoint.path}: holds a {type(model).__name__} with a {type(pipeline).__name__}; "
+        "it was not written by `medjepa pretrain`"
+    )
 
 
-def pipeline_of(checkpoint: Checkpoint) -> Pipeline:
+def pipeline_of(checkpoint: Checkpoint) -> Pipeline | VolumePipeline:
     """Return how a file becomes the model's input; without a record, stretched to its size.
 
     Raises:
         CheckpointError: the record makes no sense.
     """
     try:
-        if checkpoint.pipeline is not None:
-            return Pipeline.from_dict(checkpoint.pipeline)
-        size, channels = (
-            checkpoint.model_config["image_size"],
-            checkpoint.model_config["in_channels"],
-        )
-        pair = (size, size) if isinstance(size, int) else (size[0], size[1])
-        return Pipeline(size=pair, channels=channels)
-    except (TypeError, KeyError, ValueError) as error:
+        given = checkpoint.pipeline
+        if given is not None and given.get("dimensions", 2) == 3:
+            return VolumePipeline.from_dict(given)
+        if given is not None:
+            return Pipeline.from_dict(given)
+        config = checkpoint.model_config
+        channels = config["in_channels"]
+        if checkpoint.payload.get("model_type") == "VJEPA":
+            size = as_shape(config["volume_size"], 3)
+            return VolumePipeline(
+                crop=(size[0], size[1], size[2]), channels=channels, kind=config["kind"]
+            )
+        size = as_shape(config["image_size"], 2)
+        return Pipeline(size=(size[0], size[1]), channels=channels)
+    except (TypeError, KeyError, ValueError, ConfigError) as error:
         raise CheckpointError(
             f"{checkpoint.path}: its image pipeline is unknown: {error}"
         ) from error
-
-
-def _image(item: object, pipeline: Pipeline) -> MedicalImage:
-    """Read a file, or take an array (H, W) or (C, H, W) for one."""
-    if isinstance(item, (str, Path)):
-        return pipeline.read(item)
-    array = item.numpy() if isinstance(item, Tensor) else np.asarray(item)
-    if array.ndim == 3 and array.shape[0] not in (1, 3) and array.shape[-1] in (1, 3):
-        array = np.moveaxis(array, -1, 0)
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[0] not in (1, 3)):
-        raise InputError("array", f"an image is (H, W) or (C, H, W), C 1 or 3, got {array.shape}")
-    if not np.isfinite(array).all():
-        raise InputError("array", "holds values that are not numbers (NaN or infinite)")
-    array = array if array.ndim == 3 else array[None]
-    return MedicalImage(array=array, axes="yx", spacing=(None, None), source="array")
 
 
 def _some(names: list[str], limit: int = 5) -> str:

@@ -9,16 +9,26 @@ from medjepa.errors import ConfigError
 HELP = """\
 usage: medjepa evaluate [file.yaml] checkpoint=RUN data=DIR label=COLUMN [key=value ...]
 
-Judges the frozen features of a pre-trained encoder on labelled images, beside the same encoder
-untrained, two descriptions that need no training, and the majority class. Every number has a 95 %
-interval by bootstrap over patients; the first sentence says: helped, did not help, or cannot tell.
+Judges the frozen features of a pre-trained encoder on labelled images, volumes or clips, beside the
+same encoder untrained, two descriptions that need no training, and the majority class. Every number
+has a 95 % interval by bootstrap over patients; the first sentence says: helped, did not help, or
+cannot tell.
 
   checkpoint=runs/a     a run folder or a .pt file; [runs/a,runs/b] averages seeds
   data=DIR              a store, a folder of images or a CSV; several as [a,b]
   label=COLUMN          of the table beside the images; label=folder takes the folders' names
-  group=COLUMN          patients (lesions, studies), who are never split; found by its usual names
+  positive=VALUE        this value (or [a,b]) against all others; negative=[c]: against these only
+  group=COLUMN          patients (lesions, studies), who are never split; found by its usual names;
+                        group=[site,patient]: patients that are numbered anew at each site
   split=COLUMN          holds train (or val) and test; default: "split" if there is one;
                         split=auto makes a split by patient instead
+  num_splits=1          so many splits by patient, averaged: 20 and more where patients are few
+  shortcut=COLUMN       says where or how an image was taken (or [a,b]): if it gives the label away,
+                        the verdict is "cannot tell"; default: found by name; shortcut=none
+  study=COLUMN          clips are averaged to studies; default: to patients
+  slices=runs/2d        volumes and clips: a 2-D encoder over all planes as baseline;
+  inflated=runs/2d      the same encoder inflated to volumes
+  attentive=true        also an attentive probe on the tokens
   data.table=FILE.csv   the table, if it does not lie beside the images
   data.modality=KIND    if these are of another kind than the images of pre-training
   privacy=allow         takes DICOM whose header identifies its patient
@@ -26,7 +36,8 @@ interval by bootstrap over patients; the first sentence says: helped, did not he
   seed=0                of a split made here, of resamples and of draws
   hardware.device=auto  auto, cuda, mps or cpu
 
-Writes index.html (one self-contained page) and results.json (every number).
+Writes index.html (one self-contained page), results.json (every number) and, of volumes and clips,
+study_predictions.csv (a pseudonym and the mean prediction for each study).
 """
 
 SHORT = {
@@ -34,8 +45,28 @@ SHORT = {
     "split": "data.split_column",
     "table": "data.table",
     "device": "hardware.device",
+    **{
+        name: f"evaluation.{name}"
+        for name in (
+            "positive",
+            "negative",
+            "num_splits",
+            "shortcut",
+            "study",
+            "clips",
+            "overlap",
+            "attentive",
+            "slices",
+            "inflated",
+        )
+    },
 }
 """Names that this verb takes beside the configuration's own."""
+
+
+_OF_THE_IMAGES = (
+    "data", "data.data_dir", "table", "data.table", "data.pattern", "data.cache_dir",
+)  # fmt: skip
 
 
 def run(arguments: list[str]) -> int:
@@ -60,14 +91,25 @@ def run(arguments: list[str]) -> int:
         checkpoints,
         data.sources,
         config.label or "",
+        positive=config.evaluation.positives or None,
+        negative=config.evaluation.negatives or None,
         group=data.group_column,
         split=data.split_column,
         table=data.table,
+        image_column=data.image_column,
         pattern=data.pattern,
         modality=None if data.modality == "auto" else data.kinds_of_image,
         frames_per_clip=data.frames_per_clip,
         selection=selection_of(data),
         privacy=config.privacy,
+        num_splits=config.evaluation.num_splits,
+        shortcuts=config.evaluation.shortcuts,
+        study=config.evaluation.study,
+        clips=config.evaluation.clips,
+        overlap=config.evaluation.overlap,
+        attentive=config.evaluation.attentive,
+        slices=config.evaluation.slices,
+        inflated=config.evaluation.inflated,
         seed=config.seed,
         num_resamples=config.evaluation.num_bootstrap,
         batch_size=config.evaluation.batch_size,
@@ -82,6 +124,8 @@ def run(arguments: list[str]) -> int:
     show(report, Console())
     print(f"The page:    {written.page.resolve()}")
     print(f"The numbers: {written.numbers.resolve()}")
+    if written.studies is not None:
+        print(f"By study:    {written.studies.resolve()}")
     return 0
 
 
@@ -109,12 +153,17 @@ def parse(arguments: list[str]) -> Config:
 
 
 def without_folders(arguments: list[str]) -> str:
-    """The command for the record: file names only, since folders may name people or hospitals."""
+    """The command for the record: file names only, and of the images not even that.
+
+    Folders, and tables beside them, may be called after a hospital or a patient.
+    """
     parts = ["medjepa", "evaluate"]
     for argument in arguments:
         key, equals, value = argument.partition("=")
         names = [Path(piece.strip()).name for piece in (value or key).strip("[]").split(",")]
         shown = f"[{','.join(names)}]" if len(names) > 1 else names[0]
+        if key in _OF_THE_IMAGES:
+            shown = "..."
         parts.append(f"{key}={shown}" if equals else shown)
     return shlex.join(parts)
 

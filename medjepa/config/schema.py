@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from medjepa.config.data import DataConfig
+from medjepa.config.evaluation import EvaluationConfig
 from medjepa.config.fields import require, setting
 from medjepa.config.finetune import FinetuneConfig
 from medjepa.config.model import MaskingConfig, ModelConfig, ViewsConfig
@@ -12,7 +13,6 @@ __all__ = [
     "Config", "DataConfig", "EvaluationConfig", "HardwareConfig", "LoggingConfig", "MaskingConfig",
     "ModelConfig", "TrainingConfig", "ViewsConfig",
 ]  # fmt: skip
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +72,6 @@ class LoggingConfig:
     def __post_init__(self) -> None:
         for key in ("log_every", "save_every", "save_minutes"):
             require(getattr(self, key) > 0, f"logging.{key}", "positive", getattr(self, key))
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How a frozen encoder is judged."""
-
-    num_bootstrap: int = setting(1000, "resamples of the patients behind every interval")
-    batch_size: int = setting(64, "images embedded at once")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,9 @@ from medjepa.data.private_map import (
 from medjepa.data.source_tables import SourceTable, tables_beside
 from medjepa.data.splits import check_no_group_crosses
 from medjepa.data.store import Store
+from medjepa.data.table_columns import group_cell
 from medjepa.data.tables import FileMatcher, class_names, read_table, split_column
+from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 
 FOLDER_LABEL = "folder"
@@ -45,6 +47,7 @@ class LabelledSet:
         groups: hashed patient of each image, None where nobody says.
         split: the part that the table gives to each image, None if there is no such column.
         notes: what a reader of the results should know about the data.
+        cells: every column of the table for these images, as the table writes it; private.
     """
 
     indices: np.ndarray
@@ -53,6 +56,7 @@ class LabelledSet:
     groups: list[str] | None
     split: list[str] | None
     notes: list[str] = field(default_factory=list)
+    cells: Mapping[str, list[str]] = field(default_factory=dict, repr=False)
 
     @property
     def targets(self) -> np.ndarray:
@@ -62,18 +66,18 @@ class LabelledSet:
 
 
 def labelled(
-    store: Store,
+    store: Store | VolumeStore,
     label: str,
     *,
-    group: str | None = None,
+    group: str | Sequence[str] | None = None,
     split: str | None = None,
     table: str | Path | None = None,
 ) -> LabelledSet:
     """Join a store with the column `label` of its table.
 
-    `group` names the column of patients (else what `prepare` found); `split` names the column of a
-    given split, None takes the column "split" if there is one, and "auto" takes none, for those
-    who want to split by patient themselves.
+    `group` names the column of patients, or several that name them together (else what `prepare`
+    found); `split` names the column of a given split, None takes the column "split" if there is
+    one, and "auto" takes none, for those who want to split by patient themselves.
 
     Raises:
         DataError: a column is missing, nothing matches, or a group lies in two parts of the split.
@@ -89,7 +93,9 @@ def labelled(
     else:
         rows, columns, notes = _joined_rows(store, private, label, table)
     split_name = None if split == AUTO_SPLIT else split or split_column(columns)
-    for name, purpose in ((group, "group"), (split_name, "split")):
+    group_names = (group,) if isinstance(group, str) else group or ()
+    asked = [(name, "group") for name in group_names] + [(split_name, "split")]
+    for name, purpose in asked:
         if name is not None and name not in columns:
             raise DataError(
                 f"no column {name!r} for {purpose}=; the table has {', '.join(columns)}"
@@ -106,7 +112,7 @@ class _Row:
 
 
 def _joined_rows(
-    store: Store, private: PrivateMap, label: str, table: str | Path | None
+    store: Store | VolumeStore, private: PrivateMap, label: str, table: str | Path | None
 ) -> tuple[list[_Row], tuple[str, ...], list[str]]:
     found = _tables(store, private, label, table)
     notes: list[str] = []
@@ -133,7 +139,7 @@ def _joined_rows(
 
 
 def _tables(
-    store: Store, private: PrivateMap, label: str, table: str | Path | None
+    store: Store | VolumeStore, private: PrivateMap, label: str, table: str | Path | None
 ) -> list[SourceTable]:
     """The tables with the label column: the asked one, or the copies in the store."""
     entries: list[SourceTable] = []
@@ -210,10 +216,10 @@ def _left_out(rows: Sequence[_Row], label: str) -> list[str]:
 
 
 def _build(
-    store: Store,
+    store: Store | VolumeStore,
     by_key: dict[str, _Row],
     label: str,
-    group: str | None,
+    group: str | Sequence[str] | None,
     split: str | None,
     notes: list[str],
 ) -> LabelledSet:
@@ -229,7 +235,7 @@ def _build(
     groups = (
         [store.groups[i] for i in indices]
         if group is None
-        else [keyed_hash(secret, row.values[group]) for row in rows]
+        else [keyed_hash(secret, group_cell(row.values, group)) for row in rows]
     )
     parts = None if split is None else [row.values[split] for row in rows]
     known_groups, group_notes = _complete(groups, [store.keys[i] for i in indices])
@@ -244,11 +250,16 @@ def _build(
         groups=known_groups,
         split=parts,
         notes=notes + group_notes,
+        cells={name: [row.values[name] for row in rows] for name in rows[0].values},
     )
 
 
 def _refuse_crossing(
-    store: Store, rows: Sequence[_Row], group: str | None, groups: list[str], parts: list[str]
+    store: Store | VolumeStore,
+    rows: Sequence[_Row],
+    group: str | Sequence[str] | None,
+    groups: list[str],
+    parts: list[str],
 ) -> None:
     """Refuse a split that patients cross, and write for the owner who they are."""
     try:
@@ -259,10 +270,15 @@ def _refuse_crossing(
             found.setdefault(name, set()).add(part)
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow((group or "patient", "part", "file"))
+        named = group if isinstance(group, str) else " | ".join(group or ("patient",))
+        table.writerow((named, "part", "file"))
         table.writerows(
             sorted(
-                (row.values[group] if group else row.record.patient, part, row.record.path)
+                (
+                    group_cell(row.values, group) if group else row.record.patient,
+                    part,
+                    row.record.path,
+                )
                 for row, name, part in zip(rows, groups, parts, strict=True)
                 if len(found[name]) > 1
             )

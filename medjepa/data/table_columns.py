@@ -1,6 +1,7 @@
 """What a column of a table is for, by the usual names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 _GROUP_NAMES = (
     "patient", "patientid", "patientname", "subject", "subjectid", "participant", "participantid",
@@ -29,6 +30,27 @@ def path_columns(columns: Iterable[str]) -> list[str]:
 def label_columns(columns: Iterable[str]) -> list[str]:
     """The columns that name classes."""
     return [column for column in columns if _plain(column) in _LABEL_NAMES]
+
+
+def site_of(value: str) -> str:
+    """What a cell says of where something is from: of an address on the web, the host."""
+    text = " ".join(value.split())
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that are no address
+        return text
+    return parts.netloc.lower() if parts.scheme in ("http", "https") and parts.netloc else text
+
+
+def group_cell(row: Mapping[str, str], columns: str | Sequence[str]) -> str:
+    """The group of a row: one cell, or several together; "" where one of them is empty.
+
+    Of several, addresses on the web count by their host: "patient 3 of this site".
+    """
+    if isinstance(columns, str):
+        return row[columns]
+    cells = [site_of(row[name]) for name in columns]
+    return " | ".join(cells) if all(cells) else ""
 
 
 def _plain(name: str) -> str:

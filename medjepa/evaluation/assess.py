@@ -2,29 +2,39 @@
 
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
 from medjepa.errors import DataError
-from medjepa.evaluation.bootstrap import PatientBootstrap
+from medjepa.evaluation.columns import Column
 from medjepa.evaluation.embedding_map import embedding_map
 from medjepa.evaluation.label_efficiency import FRACTIONS, label_efficiency
-from medjepa.evaluation.protocol import Features, Task, compare, measure, measure_majority
+from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.protocol import Features, compare, measure, measure_majority
+from medjepa.evaluation.resamples import Resamples
 from medjepa.evaluation.results import (
     MAJORITY,
     PRETRAINED,
+    UNTRAINED,
     Check,
     LossCurve,
     Report,
 )
+from medjepa.evaluation.shortcut import examine
+from medjepa.evaluation.study_level import study_predictions
+from medjepa.evaluation.task import Task
 from medjepa.evaluation.verdict import MIN_CLASS_PATIENTS, MIN_PATIENTS, decide
 
 
 def assess(
     methods: Sequence[Features],
-    task: Task,
+    task: Task | Sequence[Task],
     *,
+    columns: Sequence[Column] = (),
+    study_names: Sequence[str] | None = None,
+    num_clips: Integers | None = None,
     checks: Sequence[Check] = (),
     split: str = "",
     num_unlabelled: int = 0,
@@ -42,7 +52,10 @@ def assess(
 
     Args:
         methods: the pre-trained encoder, the untrained one, the plain baselines; in table order.
-        task: labels and split.
+        task: labels and split; or several splits of the same images, which are averaged.
+        columns: of the table, that may give the label away.
+        study_names: (N,) the pseudonym of each image's study, for a table of predictions.
+        num_clips: (N,) clips behind each image's embedding; None for one each.
         checks: what was looked for before.
         split: how the split was made, for the reader.
         num_unlabelled: images left out because they have no label.
@@ -59,20 +72,33 @@ def assess(
     Raises:
         DataError: nothing can be measured: fewer than two classes to learn, or no test image.
     """
-    if len(np.unique(task.target[task.train])) < 2 or not len(task.test):
+    tasks = [task] if isinstance(task, Task) else list(task)
+    task = tasks[0]
+    if any(len(np.unique(one.target[one.train])) < 2 or not len(one.test) for one in tasks):
         raise DataError(
             f"label {task.label!r}: the training part needs images of at least two classes and the "
             f"test part at least one image; there are {len(task.train)} training images of "
             f"{len(np.unique(task.target[task.train]))} classes and {len(task.test)} test images."
         )
     progress("linear probes and neighbours")
-    bootstrap = PatientBootstrap.draw(
-        task.target[task.test], task.test_groups, num_resamples=num_resamples, seed=seed
-    )
-    measured = [measure(features, task, bootstrap) for features in methods]
-    measured.append(measure_majority(MAJORITY, task, bootstrap))
+    resamples = Resamples.draw(tasks, num_resamples=num_resamples, seed=seed)
+    measured = [measure(features, tasks, resamples) for features in methods]
+    measured.append(measure_majority(MAJORITY, tasks, resamples))
     ours = next(row for row in measured if row.result.key == PRETRAINED)
     comparisons = tuple(compare(ours, row) for row in measured if row is not ours)
+    encoders = {PRETRAINED, UNTRAINED}
+    shortcuts = tuple(
+        examine(
+            column,
+            tasks,
+            [features for features in methods if features.key in encoders],
+            [row for row in measured if row.result.key in encoders],
+            resamples,
+            num_resamples=num_resamples,
+            seed=seed,
+        )
+        for column in columns
+    )
     progress("label efficiency")
     points = (
         label_efficiency(methods, task, fractions=fractions, num_draws=num_draws, seed=seed)
@@ -83,6 +109,8 @@ def assess(
     shown = next(features for features in methods if features.key == PRETRAINED).arrays[0]
     picture = embedding_map(shown[task.test], task.target[task.test], seed=seed)
     results = tuple(row.result for row in measured)
+    # What was tested in any split; the training part is that of the first.
+    task = replace(task, test=resamples.tested)
     train_counts, test_counts = _counts(task, "train"), _counts(task, "test")
     num_train_patients = None if task.train_groups is None else len(set(task.train_groups))
     num_test_patients = None if task.test_groups is None else len(set(task.test_groups))
@@ -104,6 +132,7 @@ def assess(
             num_test=len(task.test),
             num_patients=num_test_patients,
             too_small=too_small,
+            shortcuts=shortcuts,
         ),
         label=task.label,
         class_names=task.class_names,
@@ -122,11 +151,21 @@ def assess(
         embedding_map=picture,
         checks=tuple(checks),
         warnings=tuple(warnings),
-        num_resamples=len(bootstrap.counts),
-        num_redrawn=bootstrap.num_redrawn,
+        num_resamples=resamples.num,
+        num_redrawn=resamples.num_redrawn,
         seed=seed,
         synthetic=synthetic,
         loss_curves=tuple(loss_curves),
+        num_splits=len(tasks),
+        shortcuts=shortcuts,
+        studies=()
+        if study_names is None
+        else study_predictions(
+            ours,
+            tasks,
+            study_names,
+            np.ones(len(task.target), np.int64) if num_clips is None else num_clips,
+        ),
         run=dict(run or {}),
         versions=_versions(),
     )

@@ -21,10 +21,13 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pil
 Images = NDArray[np.float32]
 
 
-def area_resize(images: Images, size: int) -> Images:
-    """Average over the area that each new pixel covers; (N, C, H, W) -> (N, C, size, size)."""
-    height, width = images.shape[-2:]
-    rows, columns = _coverage(height, size), _coverage(width, size)
+def area_resize(images: Images, size: int, width: int | None = None) -> Images:
+    """Average over the area that each new pixel covers; (N, C, H, W) -> (N, C, size, size).
+
+    With `width` the result is (N, C, size, width).
+    """
+    across = size if width is None else width
+    rows, columns = _coverage(images.shape[-2], size), _coverage(images.shape[-1], across)
     return np.asarray(rows @ images @ columns.T, np.float32)
 
 

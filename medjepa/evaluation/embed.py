@@ -1,7 +1,7 @@
 """From images to features: one pass over the data for every encoder and every plain baseline."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from medjepa.data.batching import Samples
 from medjepa.evaluation.baselines import oriented_gradients, pixel_vectors
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.vjepa import VJEPA
 
 Encode = Callable[[Tensor], Tensor | NDArray[Any]]
 """Images (B, C, H, W) in [0, 1] to features (B, D)."""
@@ -31,7 +32,7 @@ def embed(
     *,
     batch_size: int = 64,
     advance: Callable[[int], object] | None = None,
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, NDArray[Any]]:
     """Run every encoder over all images, which are read once.
 
     Args:
@@ -41,9 +42,9 @@ def embed(
         advance: called with the number of images after each batch.
 
     Returns:
-        Name -> (N, D).
+        Name -> (N, D), or whatever else an encoder gives for each image; float32, or halves.
     """
-    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in encoders}
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in encoders}
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
             batch = _read(images, range(start, min(start + batch_size, len(images))))
@@ -64,7 +65,10 @@ def encoder_of(model: LeJEPA, device: torch.device) -> Encode:
     return encode
 
 
-def untrained_twin(model: LeJEPA, *, seed: int) -> LeJEPA:
+Model = TypeVar("Model", bound=LeJEPA | VJEPA)
+
+
+def untrained_twin(model: Model, *, seed: int) -> Model:
     """The same encoder as it was before training: same sizes, same pixel statistics.
 
     Args:
@@ -76,7 +80,9 @@ def untrained_twin(model: LeJEPA, *, seed: int) -> LeJEPA:
         torch.manual_seed(seed)
         twin = type(model)(**arguments)
     twin.set_pixel_statistics(model.pixel_mean.cpu(), model.pixel_std.cpu())
-    return twin.eval()
+    if isinstance(twin, VJEPA):
+        twin.set_reference_spacing(model.encoder.reference_spacing.cpu())
+    return cast(Model, twin.eval())
 
 
 def pixels(images: Tensor) -> NDArray[np.float32]:
@@ -97,7 +103,9 @@ def _read(images: ImageSource, indices: Sequence[int]) -> Tensor:
     return torch.stack([sample if isinstance(sample, Tensor) else sample[0] for sample in samples])
 
 
-def _as_array(features: Tensor | NDArray[Any]) -> NDArray[np.float32]:
+def _as_array(features: Tensor | NDArray[Any]) -> NDArray[Any]:
     if isinstance(features, Tensor):
         features = features.float().cpu().numpy()
+    if features.dtype == np.float16:  # tokens, which are many
+        return features
     return np.asarray(features, np.float32)

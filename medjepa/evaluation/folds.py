@@ -53,7 +53,7 @@ def validation_folds(
     if smallest < 2:
         return []
     num_parts = min(num_parts, len(stratum))
-    part = _deal(stratum, num_parts, np.random.default_rng(seed))[group]
+    part = grouped_parts(target, groups, num_parts=num_parts, seed=seed)
     folds = []
     for held_out in range(1 if len(target) >= ONE_PART_FROM else num_parts):
         fit, validate = np.flatnonzero(part != held_out), np.flatnonzero(part == held_out)
@@ -61,6 +61,22 @@ def validation_folds(
             continue
         folds.append((fit, validate))
     return folds
+
+
+def grouped_parts(
+    target: Integers, groups: Sequence[Hashable] | None, *, num_parts: int = 5, seed: int = 0
+) -> Integers:
+    """Deal whole groups into parts, those of each class evenly; the part of each image, (N,).
+
+    Args:
+        target: (N,) class indices.
+        groups: (N,) patients; None takes every image as its own.
+        num_parts: how many parts.
+        seed: of the deal.
+    """
+    group = group_index(len(target), groups)
+    stratum = strata(target, group)
+    return _deal(stratum, num_parts, np.random.default_rng(seed))[group]
 
 
 def draw_labels(

@@ -1,24 +1,30 @@
 """Labelled images of one or several stores, shared out into training and test."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from medjepa.data.labels import AUTO_SPLIT, LabelledSet, labelled
 from medjepa.data.phantoms import is_synthetic
+from medjepa.data.private_map import group_key, keyed_hash
 from medjepa.data.splits import grouped_stratified_split
 from medjepa.data.store import Store
+from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
+from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.metrics import Integers
-from medjepa.evaluation.protocol import Task
+from medjepa.evaluation.task import Task
 from medjepa.training import sources
 
 TRAIN_NAMES = tuple(name for name in (*sources.TRAIN_NAMES, *sources.VALIDATION_NAMES) if name)
 """Validation images belong to training here: settings are chosen on a part of it anyway."""
 
 TEST_NAMES = ("test", "testing")
+
+SOURCE = "data source"
+"""Name of the column that says which of several `data=` an image is from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +34,14 @@ class LabelledImages:
     Attributes:
         indices: (N,) into the stores in turn; task indices count through these.
         keys: (N,) content hash of each image's file.
-        task: labels and split.
+        task: labels and (first) split.
+        further: more splits of the same images.
         split: how the split was made, in words.
         num_unlabelled: images left out because they have no label.
         notes: what a reader of the results should know.
         synthetic: whether the images are generated.
+        cells: column of the table -> (N,) what it says of each image; private.
+        studies: (N,) keyed pseudonym of each image's study, "" where nobody says.
     """
 
     indices: Integers
@@ -42,17 +51,23 @@ class LabelledImages:
     num_unlabelled: int
     notes: tuple[str, ...]
     synthetic: bool
+    further: tuple[Task, ...] = ()
+    cells: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    studies: tuple[str, ...] = ()
 
 
 def gather(
-    stores: Sequence[Store],
+    stores: Sequence[Store] | Sequence[VolumeStore],
     label: str,
     *,
-    group: str | None,
+    group: str | Sequence[str] | None,
     split: str | None,
     table: str | Path | None,
     test_fraction: float,
     seed: int,
+    classes: ClassRule | None = None,
+    num_splits: int = 1,
+    study: str | None = None,
     folders: Sequence[str | Path] = (),
 ) -> LabelledImages:
     """Join stores with their labels and share the images out.
@@ -60,17 +75,23 @@ def gather(
     Args:
         stores: prepared images.
         label: column of the table.
-        group: column of patients; None takes what the store knows.
+        group: column of patients, or several together; None takes what the store knows.
         split: column of a given split; None takes "split" if there is one; "auto" makes one.
         table: a CSV with these columns, if it does not lie beside the images.
         test_fraction: of a split that is made here.
-        seed: of a split that is made here.
+        seed: of a split that is made here; further ones have the seeds after it.
+        classes: makes one class of several values; None takes each value for a class.
+        num_splits: how many splits are made here.
+        study: column of studies; None takes the patients for studies.
         folders: where the images came from, to know generated ones.
 
     Raises:
         DataError: a column is missing, or the split names no test or training image.
     """
     sets = [labelled(store, label, group=group, split=split, table=table) for store in stores]
+    num_unlabelled = sum(map(len, stores)) - sum(len(one.labels) for one in sets)
+    if classes is not None:
+        sets = classes.applied(sets, label)
     starts = np.cumsum([0, *(len(store) for store in stores)])
     names = list(dict.fromkeys(name for one in sets for name in one.class_names))
     number = {name: index for index, name in enumerate(names)}
@@ -83,27 +104,82 @@ def gather(
     parts = None
     if all(one.split is not None for one in sets):
         parts = [part for one in sets for part in one.split or ()]
+    if parts is not None and num_splits > 1:
+        raise DataError(
+            f"evaluation.num_splits={num_splits}: the table has a split of its own, which is one; "
+            f"split={AUTO_SPLIT} makes splits by patient instead"
+        )
     keys = tuple(f"{stores[i].keys[item]}" for i, one in enumerate(sets) for item in one.indices)
-    num_unlabelled = sum(len(store) for store in stores) - len(target)
-    train, test, how = _share_out(target, groups, keys, parts, test_fraction, seed)
-    return LabelledImages(
-        indices=np.concatenate(
-            [one.indices + start for one, start in zip(sets, starts[:-1], strict=True)]
-        ),
-        keys=keys,
-        task=Task(
+    drawn = [
+        _share_out(target, groups, keys, parts, test_fraction, seed + n) for n in range(num_splits)
+    ]
+    how = drawn[0][2]
+    if num_splits > 1:
+        how = f"{num_splits} splits{how.removeprefix('split')} to {seed + num_splits - 1}, averaged"
+    codes = _studies(stores, sets, study)
+    numbered = _numbered([code or f"item {i}" for i, code in enumerate(codes)])
+    tasks = [
+        Task(
             label=label,
             target=target,
             class_names=tuple(names),
             groups=groups,
             train=train,
             test=test,
+            studies=numbered if any(codes) else None,
+        )
+        for train, test, _ in drawn
+    ]
+    return LabelledImages(
+        indices=np.concatenate(
+            [one.indices + start for one, start in zip(sets, starts[:-1], strict=True)]
         ),
+        keys=keys,
+        task=tasks[0],
+        further=tuple(tasks[1:]),
         split=how,
         num_unlabelled=num_unlabelled,
         notes=_notes(sets, num_unlabelled),
         synthetic=_synthetic(stores, folders),
+        cells=_cells(sets),
+        studies=codes,
     )
+
+
+def _studies(
+    stores: Sequence[Store] | Sequence[VolumeStore], sets: Sequence[LabelledSet], study: str | None
+) -> tuple[str, ...]:
+    """The keyed pseudonym of each image's study; "" where neither study nor patient is known.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    found: list[str] = []
+    for number, one in enumerate(sets):
+        if study is None:
+            found += list(one.groups or [""] * len(one.labels))
+            continue
+        if study not in one.cells:
+            raise DataError(
+                f"no column {study!r} for evaluation.study=; the table has {', '.join(one.cells)}"
+            )
+        secret = group_key(stores[number].path)
+        found += [keyed_hash(secret, cell) for cell in one.cells[study]]
+    return tuple(found)
+
+
+def _cells(sets: Sequence[LabelledSet]) -> dict[str, list[str]]:
+    """Columns of all tables together; of several sources, which of them is a column too."""
+    names = dict.fromkeys(name for one in sets for name in one.cells)
+    cells = {
+        name: [cell for one in sets for cell in one.cells.get(name, [""] * len(one.labels))]
+        for name in names
+    }
+    if len(sets) > 1:
+        cells.setdefault(
+            SOURCE, [str(number) for number, one in enumerate(sets) for _ in one.labels]
+        )
+    return cells
 
 
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:
@@ -152,7 +228,9 @@ def _notes(sets: Sequence[LabelledSet], num_unlabelled: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notes))
 
 
-def _synthetic(stores: Sequence[Store], folders: Sequence[str | Path]) -> bool:
+def _synthetic(
+    stores: Sequence[Store] | Sequence[VolumeStore], folders: Sequence[str | Path]
+) -> bool:
     origins = [Path(folder) for folder in folders]
     for store in stores:
         origins += [Path(source) for source in store.private_map().sources]

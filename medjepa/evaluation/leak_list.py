@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from medjepa.data.private_map import write_private
 from medjepa.data.store import Store
+from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 
 LEAKS = "leaks.json"
@@ -12,7 +13,9 @@ LEAKS = "leaks.json"
 
 
 def write_leak_list(
-    stores: Sequence[Store], keys: Sequence[str], pairs: Sequence[tuple[int, int]]
+    stores: Sequence[Store] | Sequence[VolumeStore],
+    keys: Sequence[str],
+    pairs: Sequence[tuple[int, int]],
 ) -> None:
     """Write the pairs (training, test) as paths below their sources, for its owner alone.
 

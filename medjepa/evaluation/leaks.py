@@ -1,14 +1,50 @@
 """What is looked for before anything is measured: patients or images on both sides."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from medjepa.data.duplicates import near_pairs
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
-from medjepa.evaluation.protocol import Task
 from medjepa.evaluation.results import Check
+from medjepa.evaluation.task import Task
+
+
+def check_splits(
+    tasks: Sequence[Task],
+    pictures: Sequence[str],
+    prints: np.ndarray,
+    keys: Sequence[str],
+    used: Collection[str] | None,
+) -> tuple[list[Task], list[Check], list[tuple[int, int]]]:
+    """Look for leaks in every split.
+
+    Args:
+        tasks: splits of the same images.
+        pictures: (N,) hashes of what the images show.
+        prints: (N, D) fingerprints.
+        keys: (N,) hashes of the images' files.
+        used: hashes of the files that pre-training recorded; None if it recorded none.
+
+    Returns:
+        The splits without training copies of test images; what was found, of several splits what
+        was found worst; and pairs (training, test) of near copies.
+    """
+    clean, found, pairs = [], [], set()
+    for task in tasks:
+        patients = check_patients(task)
+        train, copies = drop_copies(pictures, task.train, task.test)
+        train, near, own = drop_near_copies(prints, train, task.test)
+        seen = check_pretraining(keys, task.test, used, prints=prints, groups=task.groups)
+        clean.append(replace(task, train=train))
+        found.append([patients, copies, near, seen])
+        pairs |= set(own)
+    # Per kind of check: the first split in which it failed, else the first one.
+    kinds = zip(*found, strict=True)
+    worst = [next((one for one in kind if one.passed is False), kind[0]) for kind in kinds]
+    return clean, worst, sorted(pairs)
 
 
 def check_patients(task: Task) -> Check:

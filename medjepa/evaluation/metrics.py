@@ -83,7 +83,9 @@ def accuracy(labels: Integers, scores: Floats, weights: Floats | None = None) ->
     """Share of right predictions; arguments and result as in `balanced_accuracy`."""
     weights = np.ones((1, len(labels))) if weights is None else weights
     correct = (scores.argmax(1) == labels).astype(np.float64)
-    return np.asarray(weights @ correct / weights.sum(1))
+    total = weights.sum(1)
+    hits = weights @ correct
+    return np.asarray(np.divide(hits, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def metric(name: str, labels: Integers, scores: Floats, weights: Floats | None = None) -> Floats:

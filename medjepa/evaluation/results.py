@@ -9,10 +9,14 @@ SCHEMA_VERSION = 1
 """Raised when a key of `results.json` changes its name or its meaning."""
 
 PRETRAINED, UNTRAINED = "pretrained", "untrained"
+SLICES, SLICES_UNTRAINED, INFLATED = "slices", "slices_untrained", "inflated"
 PIXELS, GRADIENTS, MAJORITY = "pixels", "gradients", "majority"
 TITLES = {
     PRETRAINED: "Pre-trained encoder",
     UNTRAINED: "Same encoder, untrained",
+    SLICES: "2-D encoder, mean over planes",
+    SLICES_UNTRAINED: "2-D encoder, untrained",
+    INFLATED: "2-D encoder, inflated",
     PIXELS: "Pixels' principal components",
     GRADIENTS: "Oriented gradients",
     MAJORITY: "Majority class",
@@ -56,9 +60,11 @@ class MethodResult:
         num_features: length of a feature vector.
         probe: logistic regression.
         knn: cosine nearest neighbours.
-        c: chosen inverse regularisation, for each seed.
+        c: chosen inverse regularisation, for each seed (and split).
         chosen_by: how C was chosen.
         converged: whether every chosen fit reached its tolerance.
+        study: the linear probe's scores averaged over each study's images; None for no studies.
+        attentive: the attentive probe on the tokens; None where it was not asked.
     """
 
     key: str
@@ -70,6 +76,8 @@ class MethodResult:
     c: tuple[float, ...]
     chosen_by: str
     converged: bool
+    study: Scores | None = None
+    attentive: Scores | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +144,58 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shortcut:
+    """What one column of the table has to do with the label; its values are not named.
+
+    Attributes:
+        column: its name.
+        num_values: different values, those of a single patient counted as one.
+        num_rare: values that a single patient has.
+        num_images: images that have a value.
+        alone: AUC of predicting the label from the column, on patients not learnt from.
+        embedding: method -> AUC of predicting the column from its features, likewise.
+        num_usable: values that hold several classes from enough patients each.
+        patients: for each value the patients of each class.
+        within: method -> AUC among test images of the same (usable) value.
+        num_within: test images behind `within`.
+        separable: False where the label cannot be told apart from the column.
+        concentration: then, in words, why.
+    """
+
+    column: str
+    num_values: int
+    num_rare: int
+    num_images: int
+    alone: Estimate
+    embedding: dict[str, Estimate]
+    num_usable: int
+    patients: tuple[tuple[int, ...], ...]
+    within: dict[str, Estimate]
+    num_within: int
+    separable: bool
+    concentration: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPrediction:
+    """A study of the test part: its pseudonym, its label, and the mean score of each class.
+
+    Attributes:
+        study: keyed pseudonym.
+        label: its class (several, joined, where its images differ).
+        scores: one for each class.
+        num_clips: clips (or images) behind it.
+        num_splits: splits in whose test part it was.
+    """
+
+    study: str
+    label: str
+    scores: tuple[float, ...]
+    num_clips: int
+    num_splits: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Whether pre-training helped.
 
@@ -192,6 +252,9 @@ class Report:
     seed: int
     synthetic: bool = False
     loss_curves: tuple[LossCurve, ...] = ()
+    num_splits: int = 1
+    shortcuts: tuple[Shortcut, ...] = ()
+    studies: tuple[StudyPrediction, ...] = ()
     run: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
@@ -203,6 +266,7 @@ class Report:
     def to_dict(self) -> dict[str, object]:
         """Plain JSON values; a number that does not exist is null, never NaN."""
         plain = asdict(self)
+        del plain["studies"]  # one line for each: study_predictions.csv
         for method, row in zip(self.methods, plain["methods"], strict=True):
             for classifier, scores in (("probe", method.probe), ("knn", method.knn)):
                 row[classifier]["seed_spread"] = {

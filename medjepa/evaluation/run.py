@@ -1,38 +1,40 @@
 """`evaluate`: from checkpoints and labelled images to a report."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from medjepa.data.cache import ensure_store
-from medjepa.data.duplicates import SIDE, fingerprints, thumbnail
 from medjepa.data.selection import Selection
-from medjepa.data.store_dataset import StoreDataset, check_intensity
-from medjepa.errors import DataError
+from medjepa.data.volume_pipeline import VolumePipeline
+from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.assess import assess
 from medjepa.evaluation.baselines import principal_components
-from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
+from medjepa.evaluation.class_rule import ClassRule
+from medjepa.evaluation.columns import find_columns
 from medjepa.evaluation.label_efficiency import FRACTIONS
-from medjepa.evaluation.labelled_data import LabelledImages, gather
+from medjepa.evaluation.labelled_data import LabelledImages
 from medjepa.evaluation.leak_list import write_leak_list
-from medjepa.evaluation.leaks import (
-    check_patients,
-    check_pretraining,
-    drop_copies,
-    drop_near_copies,
+from medjepa.evaluation.leaks import check_splits
+from medjepa.evaluation.material import Material
+from medjepa.evaluation.material_images import embed_images
+from medjepa.evaluation.material_volumes import embed_volumes
+from medjepa.evaluation.metrics import Floats, Integers
+from medjepa.evaluation.protocol import Features
+from medjepa.evaluation.request import Progress, Request
+from medjepa.evaluation.results import (
+    GRADIENTS,
+    INFLATED,
+    PIXELS,
+    PRETRAINED,
+    SLICES,
+    SLICES_UNTRAINED,
+    UNTRAINED,
+    Report,
 )
-from medjepa.evaluation.protocol import Features, Task
-from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, UNTRAINED, Check, Report
 from medjepa.evaluation.runs import Run, load_runs
-from medjepa.utils.device import choose_device
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-"""`with progress(description, total) as advance: advance(1)`"""
 
 
 def evaluate(
@@ -40,9 +42,12 @@ def evaluate(
     data: str | Path | Sequence[str | Path],
     label: str,
     *,
-    group: str | None = None,
+    positive: Sequence[str] | None = None,
+    negative: Sequence[str] | None = None,
+    group: str | Sequence[str] | None = None,
     split: str | None = None,
     table: str | Path | None = None,
+    image_column: str | None = None,
     pattern: str | None = None,
     modality: str | Sequence[str | None] | None = None,
     frames_per_clip: int = 8,
@@ -50,6 +55,14 @@ def evaluate(
     privacy: Literal["refuse", "allow"] = "refuse",
     num_classes: int | None = None,
     test_fraction: float = 0.3,
+    num_splits: int = 1,
+    shortcuts: Sequence[str] | None = None,
+    study: str | None = None,
+    clips: int = 4,
+    overlap: float = 0.25,
+    attentive: bool = False,
+    slices: str | Path = "",
+    inflated: str | Path = "",
     seed: int = 0,
     num_resamples: int = 1000,
     fractions: Sequence[float] = FRACTIONS,
@@ -64,12 +77,16 @@ def evaluate(
     """Judge frozen features of pre-trained encoders on labelled images, against their baselines.
 
     Args:
-        checkpoint: a file, a run folder, or several that differ only in their seed.
+        checkpoint: a file, a run folder, or several that differ only in their seed; of images,
+            or of volumes or clips.
         data: a store, a folder of images with a table, or several.
         label: column of the table.
-        group: column of patients (lesions, studies), who are never split.
+        positive: values of the label that form one class; None takes each value for a class.
+        negative: values of the other class; None takes all others.
+        group: column of patients (lesions, studies), who are never split; or several together.
         split: column of a given split; None takes "split" if there is one; "auto" makes one.
         table: a CSV with these columns, if it does not lie beside the images.
+        image_column: its column of image names; None finds it.
         pattern: only files whose name fits ("*.jpg").
         modality: kind of image, where it is another than in pre-training.
         frames_per_clip: most images taken from one clip.
@@ -77,6 +94,14 @@ def evaluate(
         privacy: "allow" takes DICOM whose header identifies its patient.
         num_classes: refuse labels that name another number of classes.
         test_fraction: of a split that is made here.
+        num_splits: splits made here, with seeds from `seed` on, over which numbers are averaged.
+        shortcuts: columns that might give the label away; None finds them, () looks at none.
+        study: column of studies, over whose clips scores are averaged; None takes the patients.
+        clips: of a video, how many parts are embedded and averaged.
+        overlap: share of a window that its neighbour in a volume sees too.
+        attentive: also fit an attentive probe on the tokens.
+        slices: a 2-D run whose encoder, averaged over planes, is a baseline for volumes and clips.
+        inflated: a 2-D run whose encoder, inflated, is a baseline for volumes and clips.
         seed: of a split that is made here, and of resamples and draws.
         num_resamples: of the bootstrap over test patients.
         fractions: of the label-efficiency curve; empty leaves it out.
@@ -95,63 +120,74 @@ def evaluate(
     """
     show = progress or _silent
     runs = load_runs(checkpoint)
-    pipeline = runs[0].pipeline
-    height, width = pipeline.size
-    sources = [data] if isinstance(data, str | Path) else list(data)
-    stores = ensure_store(
-        sources,
-        size=height if height == width else (height, width),  # as pre-training writes it
-        fit=pipeline.fit,
-        frames_per_clip=frames_per_clip,
-        intensity=replace(pipeline.intensity, modality=None),
-        selection=selection,
-        privacy=privacy,
-        modality=modality or pipeline.intensity.modality,
-        table=table,
-        pattern=pattern,
-        group_column=group,
-        cache_dir=cache_dir,
-        num_workers=num_workers,
-        progress=progress,
-    )
-    check_intensity(stores, pipeline.intensity)
-    labelled = gather(
-        stores,
-        label,
-        group=group,
+    request = Request(
+        sources=(data,) if isinstance(data, str | Path) else tuple(data),
+        label=label,
+        group=group if isinstance(group, str | None) else tuple(group),
         split=split,
         table=table,
+        image_column=image_column,
+        pattern=pattern,
+        modality=modality,
+        frames_per_clip=frames_per_clip,
+        selection=selection,
+        privacy=privacy,
         test_fraction=test_fraction,
         seed=seed,
-        folders=sources,
+        classes=ClassRule(tuple(positive), tuple(negative or ())) if positive else None,
+        num_splits=num_splits,
+        study=study,
+        clips=clips,
+        overlap=overlap,
+        attentive=attentive,
+        slices=slices,
+        inflated=inflated,
+        batch_size=batch_size,
+        device=device,
+        cache_dir=cache_dir,
+        num_workers=num_workers,
+        progress=show,
     )
+    is_volume = isinstance(runs[0].pipeline, VolumePipeline)
+    if (slices or inflated) and not is_volume:
+        raise ConfigError(
+            "evaluation.slices and evaluation.inflated: for a checkpoint of volumes or clips; "
+            f"{runs[0].folder} is one of images"
+        )
+    material = embed_volumes(runs, request) if is_volume else embed_images(runs, request)
+    labelled = material.labelled
     names = labelled.task.class_names
     if num_classes not in (None, len(names)):
         raise DataError(
             f"label {label!r} names {len(names)} classes ({', '.join(names[:10])}), "
             f"not {num_classes}"
         )
-    images = StoreDataset(
-        stores,
-        image_size=pipeline.image_size or pipeline.size,
-        channels=1 if pipeline.channels == 1 else 3,
-        indices=labelled.indices,
+    recorded = [run.used_keys for run in runs if run.used_keys is not None]
+    used = frozenset().union(*recorded) if len(recorded) == len(runs) else None
+    tasks, checks, pairs = check_splits(
+        [labelled.task, *labelled.further], material.pictures, material.prints, labelled.keys, used
     )
-    with show("embed images", len(images)) as advance:
-        arrays = embed(images, _encoders(runs, device), batch_size=batch_size, advance=advance)
-    task, checks, pairs = _checked(labelled, runs, arrays[PIXELS])
-    write_leak_list(stores, labelled.keys, pairs)
-    methods = _methods(runs, arrays, task)
+    write_leak_list(material.stores, labelled.keys, pairs)
+    columns = find_columns(
+        labelled.cells,
+        labelled.task.groups,
+        asked=shortcuts,
+        leave_out=[label, study or "", split or "", *_columns_of(request)],
+    )
     with show("evaluate", 3) as advance:
         return assess(
-            methods,
-            task,
+            _methods(runs, material, tasks[0].train),
+            tasks,
+            columns=columns,
+            study_names=_named(labelled) if material.num_clips is not None else None,
+            num_clips=material.num_clips,
             checks=checks,
             split=labelled.split,
             num_unlabelled=labelled.num_unlabelled,
-            notes=labelled.notes,
+            notes=[*labelled.notes, *material.notes],
             num_resamples=num_resamples,
-            fractions=fractions,
+            # A curve over labels is of one split: of several only the table is averaged.
+            fractions=fractions if len(tasks) == 1 else (),
             num_draws=num_draws,
             seed=seed,
             synthetic=labelled.synthetic,
@@ -159,69 +195,51 @@ def evaluate(
             run={
                 "command": command,
                 "config_hash": ", ".join(run.config_hash for run in runs),
-                "image_size": "{} x {}".format(*images.image_size),
-                "channels": str(images.channels),
+                **material.facts,
             },
             progress=lambda _: advance(1),
         )
 
 
-def _encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
-    """Everything that looks at an image, by name: both encoders of each run, both baselines."""
-    chosen = choose_device(device)
-    encoders: dict[str, Encode] = {PIXELS: pixels, GRADIENTS: gradients}
-    for number, run in enumerate(runs):
-        twin = untrained_twin(run.model, seed=run.seed)
-        encoders[f"{PRETRAINED} {number}"] = encoder_of(run.model, chosen)
-        encoders[f"{UNTRAINED} {number}"] = encoder_of(twin, chosen)
-    return encoders
+def _columns_of(request: Request) -> tuple[str, ...]:
+    if request.group is None:
+        return ()
+    # Of several columns that name a patient together, the first ones say where he was seen.
+    return (request.group,) if isinstance(request.group, str) else request.group[-1:]
 
 
-def _checked(
-    labelled: LabelledImages, runs: Sequence[Run], small: np.ndarray
-) -> tuple[Task, list[Check], list[tuple[int, int]]]:
-    """Look for leaks first; the task comes back without training copies of test images."""
-    task = labelled.task
-    patients = check_patients(task)
-    # The same picture saved as another file has another content hash, so pixels are compared.
-    pictures = [hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(small * 255)]
-    train, copies = drop_copies(pictures, task.train, task.test)
-    shape = (len(small), -1, SIDE, SIDE)
-    prints = fingerprints(np.stack([thumbnail(row) for row in small.reshape(shape)]))
-    train, near, pairs = drop_near_copies(prints, train, task.test)
-    recorded = [run.used_keys for run in runs if run.used_keys is not None]
-    used = frozenset().union(*recorded) if len(recorded) == len(runs) else None
-    seen = check_pretraining(
-        labelled.keys, task.test, used, prints=prints, groups=labelled.task.groups
-    )
-    clean = Task(
-        label=task.label,
-        target=task.target,
-        class_names=task.class_names,
-        groups=task.groups,
-        train=train,
-        test=task.test,
-    )
-    return clean, [patients, copies, near, seen], pairs
+def _named(labelled: LabelledImages) -> list[str]:
+    """A name for every study: its pseudonym, or a number where no patient is known."""
+    return [code or f"item {number}" for number, code in enumerate(labelled.studies)]
 
 
-def _methods(runs: Sequence[Run], arrays: dict[str, np.ndarray], task: Task) -> list[Features]:
+def _methods(runs: Sequence[Run], material: Material, train: Integers) -> list[Features]:
     """The rows of the table, in its order, as float64 features."""
     seeds = tuple(run.seed for run in runs)
-    encoders = [
-        Features(
+    arrays, tokens = material.arrays, material.tokens
+
+    def row(key: str, numbered: Sequence[str], seeds: tuple[int, ...] = ()) -> Features:
+        return Features(
             key=key,
-            arrays=tuple(arrays[f"{key} {n}"].astype(np.float64) for n in range(len(runs))),
+            arrays=tuple(arrays[name].astype(np.float64) for name in numbered),
             seeds=seeds,
+            tokens=tuple(tokens[name] for name in numbered if name in tokens),
         )
-        for key in (PRETRAINED, UNTRAINED)
-    ]
-    components = principal_components(arrays[PIXELS], task.train)
-    return [
-        *encoders,
-        Features(key=PIXELS, arrays=(components,)),
-        Features(key=GRADIENTS, arrays=(arrays[GRADIENTS].astype(np.float64),)),
-    ]
+
+    pixels = arrays[PIXELS]
+
+    def components(train: Integers) -> Floats:
+        return principal_components(pixels, train)
+
+    everything = [row(key, [f"{key} {n}" for n in range(len(runs))], seeds) for key in ENCODERS]
+    everything += [row(key, [key]) for key in OTHERS if key in arrays]
+    everything.append(Features(key=PIXELS, arrays=(components(train),), fitted=components))
+    everything.append(row(GRADIENTS, [GRADIENTS]))
+    return everything
+
+
+ENCODERS = (PRETRAINED, UNTRAINED)
+OTHERS = (SLICES, SLICES_UNTRAINED, INFLATED)
 
 
 def _silent(description: str, total: int) -> AbstractContextManager[Callable[[int], object]]:

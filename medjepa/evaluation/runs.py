@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medjepa.checkpoint import find_checkpoint, load_checkpoint, rebuild_model
+from medjepa.checkpoint import find_checkpoint, load_checkpoint, pipeline_of, rebuild_model
 from medjepa.data.preprocessing import Pipeline
+from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import ConfigError
 from medjepa.evaluation.results import LossCurve
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.vjepa import VJEPA
 
 PRETRAINING_KEYS = "pretraining_keys.json"
 """In the run folder: a list of the content hashes of the images that pre-training used."""
@@ -31,9 +33,9 @@ class Run:
         folder: the run folder, or that of the checkpoint file.
     """
 
-    model: LeJEPA
+    model: LeJEPA | VJEPA
     seed: int
-    pipeline: Pipeline
+    pipeline: Pipeline | VolumePipeline
     config_hash: str
     loss_curve: LossCurve | None
     used_keys: frozenset[str] | None
@@ -68,8 +70,7 @@ def _load(path: Path) -> Run:
     model = rebuild_model(checkpoint)
     folder = run_folder(file)
     seed = int(payload.get("seed") or 0)
-    given = checkpoint.pipeline
-    pipeline = _pipeline_of(model) if given is None else Pipeline.from_dict(given)
+    pipeline = pipeline_of(checkpoint)
     settings = json.dumps(payload.get("config") or {}, sort_keys=True, default=str)
     return Run(
         model=model,
@@ -88,11 +89,6 @@ def run_folder(checkpoint: Path) -> Path:
     if own.name == "checkpoints" and not (own / "config.yaml").is_file():
         return own.parent
     return own
-
-
-def _pipeline_of(model: LeJEPA) -> Pipeline:
-    height, width = model.image_size
-    return Pipeline(size=(height, width), channels=len(model.pixel_mean))
 
 
 def _used_keys(path: Path) -> frozenset[str] | None:

@@ -4,6 +4,8 @@ The rule, fixed before any number is seen. Primary metric: macro AUC of the line
 pre-trained minus untrained, averaged over seeds, 95 % interval by paired bootstrap over patients.
 - The test set has too few patients for a bootstrap (`MIN_PATIENTS`, `MIN_CLASS_PATIENTS`) or lacks
   classes: cannot tell.
+- The label cannot be separated from a column that says where or how images were taken (the rule is
+  in `shortcut`): cannot tell, whatever the numbers.
 - Lower end above zero: helped.
 - Upper end below `WORTHWHILE`: did not help (a gain that would matter is ruled out).
 - Otherwise: cannot tell, with the difference that this test set could have found.
@@ -19,6 +21,7 @@ from medjepa.evaluation.results import (
     UNTRAINED,
     Comparison,
     MethodResult,
+    Shortcut,
     Verdict,
 )
 
@@ -57,6 +60,7 @@ def decide(
     num_test: int,
     num_patients: int | None,
     too_small: str = "",
+    shortcuts: Sequence[Shortcut] = (),
 ) -> Verdict:
     """Apply the rule above and put it into words.
 
@@ -66,14 +70,19 @@ def decide(
         num_test: images in the test set.
         num_patients: in the test set; None where patients are unknown.
         too_small: why this test set cannot decide, as half a sentence; "" if it can.
+        shortcuts: columns that may give the label away.
     """
+    confounded = confounder(shortcuts)
     rows = {method.key: method for method in methods}
     against = {comparison.against: comparison for comparison in comparisons}
     gain = against[UNTRAINED]
     ours, untrained = rows[PRETRAINED].probe.auc, rows[UNTRAINED].probe.auc
     low, high = gain.difference.low, gain.difference.high
     detectable = gain.difference.detectable
-    if too_small or low is None or high is None:
+    if confounded:
+        outcome, detectable = "cannot tell", None
+        because = "either may be recognition of that"
+    elif too_small or low is None or high is None:
         outcome, detectable = "cannot tell", None
         because = too_small or "this test set gives no interval"
     elif low > 0:
@@ -94,8 +103,8 @@ def decide(
     who = f"{num_test:,} test image{'s' if num_test != 1 else ''}"
     who += ", patients unknown" if num_patients is None else f" of {num_patients:,} patients"
     sentence = (
-        f"{headline}: AUC {share(ours.value)} {interval(ours)} against {share(untrained.value)} "
-        f"{interval(untrained)} untrained, difference "
+        f"{headline}: {confounded}AUC {share(ours.value)} {interval(ours)} against "
+        f"{share(untrained.value)} {interval(untrained)} untrained, difference "
         f"{share(gain.difference.value, sign=True)} {interval(gain.difference, sign=True)}, "
         f"on {who} ({_seeds(rows[PRETRAINED].seeds, gain)}); {because}."
     )
@@ -105,6 +114,27 @@ def decide(
         sentence=sentence,
         baseline=_distance(rows, against, too_small=bool(too_small)),
         detectable=detectable,
+    )
+
+
+def confounder(shortcuts: Sequence[Shortcut]) -> str:
+    """Why the label cannot be told apart from something else, as a sentence; "" if it can."""
+    found = [one for one in shortcuts if not one.separable]
+    if not found:
+        return ""
+    worst = max(found, key=lambda one: one.alone.value)
+    others = [one.column for one in found if one is not worst]
+    told = worst.embedding.get(PRETRAINED)
+    seen = (
+        ""
+        if told is None
+        else f", and the embedding tells {worst.column} by {share(told.value)} {interval(told)}"
+    )
+    return (
+        f"the label cannot be separated from {worst.column}. {worst.concentration}; "
+        f"{worst.column} alone predicts the label with AUC {share(worst.alone.value)} "
+        f"{interval(worst.alone)}{seen}. "
+        + (f"The same holds for {', '.join(others)}. " if others else "")
     )
 
 

@@ -1,10 +1,12 @@
 """Put a report on disk: results.json with every number, index.html for people."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medjepa.data.files import PRIVATE_FILE_MODE, write_atomic
 from medjepa.evaluation.results import Report
+from medjepa.evaluation.study_level import as_csv
 from medjepa.report.html import render_html
 
 
@@ -14,10 +16,14 @@ class Written:
 
     page: Path
     numbers: Path
+    studies: Path | None = None
 
 
 def write_report(report: Report, folder: str | Path) -> Written:
     """Write `index.html` and `results.json` into `folder`, which is made if it is missing.
+
+    Where the report has predictions of studies, they are `study_predictions.csv`, for their owner
+    alone: a pseudonym is a person.
 
     Each file is complete or not there: it is written under another name first.
     """
@@ -29,4 +35,9 @@ def write_report(report: Report, folder: str | Path) -> Written:
         temporary = path.with_name(f".{path.name}.tmp")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
-    return written
+    if not report.studies:
+        return written
+    studies = folder / "study_predictions.csv"
+    table = as_csv(report.studies, report.class_names)
+    write_atomic(studies, table.encode(), mode=PRIVATE_FILE_MODE)
+    return replace(written, studies=studies)

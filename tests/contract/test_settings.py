@@ -30,7 +30,8 @@ data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, se
   split_column, use_all, val_fraction, cache_dir, crop, foreground, frame_step, frame_seconds,
   contrasts, fourth_axis, held_out]
 logging: [save_minutes, use_tensorboard]
-evaluation: [num_bootstrap, batch_size]
+evaluation: [num_bootstrap, batch_size, positive, negative, num_splits, shortcut, study, clips, overlap,
+  attentive, slices, inflated]
 """
 PLAIN = {"out", "label", "checkpoint", "resume", "seed", "privacy"}
 

@@ -38,4 +38,4 @@ def test_a_wrong_key_is_refused():
 
 def test_the_recorded_command_holds_no_folders():
     recorded = without_folders(["checkpoint=[/home/jane/a,/b/c]", "data=/clinic/doe", "label=dx"])
-    assert recorded == "medjepa evaluate 'checkpoint=[a,c]' data=doe label=dx"
+    assert recorded == "medjepa evaluate 'checkpoint=[a,c]' data=... label=dx"

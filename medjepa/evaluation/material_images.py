@@ -1,0 +1,129 @@
+"""Labelled images of the checkpoint's size, embedded by everything that an evaluation compares."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medjepa.data.cache import ensure_store
+from medjepa.data.duplicates import SIDE, fingerprints, thumbnail
+from medjepa.data.preprocessing import Pipeline
+from medjepa.data.store_dataset import StoreDataset, check_intensity
+from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
+from medjepa.evaluation.labelled_data import gather
+from medjepa.evaluation.material import Material, check_tokens
+from medjepa.evaluation.request import Request
+from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, UNTRAINED
+from medjepa.evaluation.runs import Run
+from medjepa.models.lejepa import LeJEPA
+from medjepa.utils.device import choose_device
+
+TOKENS = "tokens of "
+
+
+def embed_images(runs: Sequence[Run], request: Request) -> Material:
+    """Open or prepare the images, join them with their labels, and embed them.
+
+    Raises:
+        DataError: labels, split or images do not hold together.
+    """
+    pipeline = runs[0].pipeline
+    assert isinstance(pipeline, Pipeline)
+    height, width = pipeline.size
+    stores = ensure_store(
+        request.sources,
+        size=height if height == width else (height, width),  # as pre-training writes it
+        fit=pipeline.fit,
+        frames_per_clip=request.frames_per_clip,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=request.selection,
+        privacy=request.privacy,
+        modality=request.modality or pipeline.intensity.modality,
+        table=request.table,
+        image_column=request.image_column,
+        pattern=request.pattern,
+        group_column=request.group_column,
+        cache_dir=request.cache_dir,
+        num_workers=request.num_workers,
+        progress=request.progress,
+    )
+    check_intensity(stores, pipeline.intensity)
+    labelled = gather(
+        stores,
+        request.label,
+        group=request.group,
+        split=request.split,
+        table=request.table,
+        test_fraction=request.test_fraction,
+        seed=request.seed,
+        classes=request.classes,
+        num_splits=request.num_splits,
+        study=request.study,
+        folders=request.sources,
+    )
+    images = StoreDataset(
+        stores,
+        image_size=pipeline.image_size or pipeline.size,
+        channels=1 if pipeline.channels == 1 else 3,
+        indices=labelled.indices,
+    )
+    encoders = _encoders(runs, request.device)
+    if request.attentive:
+        model = runs[0].model.encoder
+        check_tokens(len(images), model.num_patches, model.embed_dim, 2 * len(runs))
+        encoders |= _token_encoders(runs, request.device)
+    with request.progress("embed images", len(images)) as advance:
+        arrays = embed(images, encoders, batch_size=request.batch_size, advance=advance)
+    small = arrays[PIXELS]
+    thumbnails = [thumbnail(row) for row in small.reshape(len(small), -1, SIDE, SIDE)]
+    tokens: dict[str, NDArray[Any]] = {
+        name.removeprefix(TOKENS): arrays.pop(name) for name in list(arrays) if TOKENS in name
+    }
+    return Material(
+        stores=stores,
+        labelled=labelled,
+        arrays=arrays,
+        tokens=tokens,
+        # The same picture saved as another file has another content hash, so pixels are compared.
+        pictures=[hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(small * 255)],
+        prints=fingerprints(np.stack(thumbnails)),
+        facts={
+            "image_size": "{} x {}".format(*images.image_size),
+            "channels": str(images.channels),
+        },
+    )
+
+
+def _encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
+    """Everything that looks at an image, by name: both encoders of each run, both baselines."""
+    chosen = choose_device(device)
+    encoders: dict[str, Encode] = {PIXELS: pixels, GRADIENTS: gradients}
+    for number, run in enumerate(runs):
+        assert isinstance(run.model, LeJEPA)
+        twin = untrained_twin(run.model, seed=run.seed)
+        encoders[f"{PRETRAINED} {number}"] = encoder_of(run.model, chosen)
+        encoders[f"{UNTRAINED} {number}"] = encoder_of(twin, chosen)
+    return encoders
+
+
+def _token_encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
+    chosen = choose_device(device)
+    encoders: dict[str, Encode] = {}
+    for number, run in enumerate(runs):
+        twin = untrained_twin(run.model, seed=run.seed)
+        for key, model in ((PRETRAINED, run.model), (UNTRAINED, twin)):
+            encoders[f"{TOKENS}{key} {number}"] = _tokens_of(model.to(chosen).eval(), chosen)
+    return encoders
+
+
+def _tokens_of(model: Any, device: torch.device) -> Encode:  # noqa: ANN401 - LeJEPA or VJEPA
+    def encode(images: Tensor) -> NDArray[np.float16]:
+        tokens = model.encoder(model.standardise(images.to(device)))
+        return np.asarray(tokens.half().cpu().numpy())
+
+    return encode

@@ -1,0 +1,333 @@
+"""Labelled volumes or clips, embedded by everything that an evaluation compares.
+
+A labelled item is what a store holds under one file: a volume, a video, or a stack through time
+(a clip for each slice). Its embedding is the mean over its windows or clips. Nothing is in memory
+but a batch of windows and one plane.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medjepa.data.crop_places import Crop
+from medjepa.data.preprocessing import Pipeline
+from medjepa.data.store_dataset import check_intensity
+from medjepa.data.volume_cache import ensure_volumes
+from medjepa.data.volume_dataset import VolumeDataset
+from medjepa.data.volume_pipeline import VolumePipeline, known_spacing
+from medjepa.data.volume_store import VolumeStore
+from medjepa.encoders import clip_frames, clip_stride
+from medjepa.errors import ConfigError
+from medjepa.evaluation.embed import untrained_twin
+from medjepa.evaluation.labelled_data import gather
+from medjepa.evaluation.material import Material, check_tokens
+from medjepa.evaluation.planes import (
+    MOST_PLANES,
+    PRINTS,
+    EncodePlanes,
+    describe_planes,
+    plane_encoder,
+    plane_numbers,
+)
+from medjepa.evaluation.request import Request
+from medjepa.evaluation.results import (
+    INFLATED,
+    PIXELS,
+    PRETRAINED,
+    SLICES,
+    SLICES_UNTRAINED,
+    UNTRAINED,
+)
+from medjepa.evaluation.runs import Run, load_runs
+from medjepa.models.inflate import inflate
+from medjepa.models.lejepa import LeJEPA
+from medjepa.models.vjepa import VJEPA
+from medjepa.models.volume_embedding import covering_starts, embed_windows
+from medjepa.utils.device import choose_device
+
+Floats32 = NDArray[np.float32]
+
+
+def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
+    """Open or prepare the volumes or clips, join them with their labels, and embed them.
+
+    Raises:
+        ConfigError: a 2-D run that was given as a baseline does not fit.
+        DataError: labels, split or volumes do not hold together.
+    """
+    pipeline = runs[0].pipeline
+    assert isinstance(pipeline, VolumePipeline)
+    stores = ensure_volumes(
+        request.sources,
+        spacing=pipeline.spacing,
+        frame_size=pipeline.frame_size,
+        fit=pipeline.fit,
+        contrasts=pipeline.contrasts,
+        fourth_axis=pipeline.fourth_axis,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=request.selection,
+        privacy=request.privacy,
+        modality=request.modality or pipeline.intensity.modality,
+        table=request.table,
+        image_column=request.image_column,
+        pattern=request.pattern,
+        group_column=request.group_column,
+        cache_dir=request.cache_dir,
+        num_workers=request.num_workers,
+        progress=request.progress,
+    )
+    check_intensity(stores, pipeline.intensity)
+    labelled = gather(
+        stores,
+        request.label,
+        group=request.group,
+        split=request.split,
+        table=request.table,
+        test_fraction=request.test_fraction,
+        seed=request.seed,
+        classes=request.classes,
+        num_splits=request.num_splits,
+        study=request.study,
+        folders=request.sources,
+    )
+    volumes = Volumes(stores, pipeline, clips=request.clips, overlap=request.overlap)
+    encoders = _encoders(runs, request)
+    planes = _plane_encoders(request)
+    arrays: dict[str, list[Floats32]] = {}
+    tokens: dict[str, list[NDArray[np.float16]]] = {}
+    counts = []
+    if request.attentive:
+        model = runs[0].model.encoder
+        num_tokens = request.clips * model.num_patches
+        check_tokens(len(labelled.keys), num_tokens, model.embed_dim, 2 * len(runs))
+    with request.progress("embed volumes and clips", len(labelled.keys)) as advance:
+        for item in labelled.indices:
+            rows, weighed = volumes.embed(int(item), encoders, request.batch_size)
+            rows |= describe_planes(volumes.planes(int(item)), planes)
+            for name, row in rows.items():
+                arrays.setdefault(name, []).append(row)
+            counts.append(len(weighed))
+            if request.attentive:
+                for name, of_item in volumes.tokens(int(item), weighed, encoders).items():
+                    tokens.setdefault(name, []).append(of_item)
+            advance(1)
+    found = {name: np.stack(rows) for name, rows in arrays.items()}
+    prints = found.pop(PRINTS)
+    return Material(
+        stores=stores,
+        labelled=labelled,
+        arrays=found,
+        tokens={name: np.stack(rows) for name, rows in tokens.items()},
+        pictures=[
+            hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(found[PIXELS] * 4095)
+        ],
+        prints=prints,
+        num_clips=np.asarray(counts, np.int64),
+        notes=_notes(pipeline, counts),
+        facts={
+            "image_size": " x ".join(str(n) for n in pipeline.crop),
+            "channels": str(pipeline.channels),
+            "kind": pipeline.kind,
+        },
+    )
+
+
+class Encoder3D:
+    """One frozen encoder of windows: evaluation mode, on its device."""
+
+    def __init__(self, model: VJEPA, device: torch.device) -> None:
+        self.model, self.device = model.to(device).eval(), device
+
+    def encode(self, windows: Tensor, spacing: Tensor) -> Tensor:
+        """Embeddings (B, D) of windows (B, C, *size) whose voxels have `spacing` (3,)."""
+        scale = spacing.to(self.device).expand(len(windows), -1)
+        return self.model.encode(windows.to(self.device), spacing=scale)
+
+    def tokens(self, windows: Tensor, spacing: Tensor) -> Tensor:
+        """All tokens (B, N, D) of windows."""
+        scale = spacing.to(self.device).expand(len(windows), -1)
+        given = self.model.standardise(windows.to(self.device))
+        return self.model.encoder(given, spacing=scale)  # type: ignore[no-any-return]
+
+
+class Volumes:
+    """Stores of volumes or clips, read window by window and plane by plane.
+
+    Args:
+        stores: prepared.
+        pipeline: of the encoder: the size of a window, the kind, the rate of frames.
+        clips: of a video, how many parts are taken.
+        overlap: share of a window that its neighbour sees too.
+        modality: as for `VolumeDataset`.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[VolumeStore],
+        pipeline: VolumePipeline,
+        *,
+        clips: int,
+        overlap: float,
+    ) -> None:
+        self.pipeline, self.clips, self.overlap = pipeline, clips, overlap
+        self.dataset = VolumeDataset(
+            list(stores),
+            crop=pipeline.crop,
+            channels=pipeline.channels,
+            kind=pipeline.kind,
+            frame_step=pipeline.frame_step,
+        )
+        starts = np.cumsum([0, *(len(store) for store in stores)])
+        self._places: dict[int, list[int]] = {}
+        for number, place in enumerate(self.dataset.items):
+            item = int(starts[place.store]) + place.index
+            self._places.setdefault(item, []).append(number)
+
+    def places(self, item: int) -> list[int]:
+        """The dataset's items that are one item of the stores: a stack's slices, else one.
+
+        Raises:
+            ConfigError: it is of another kind than the encoder takes.
+        """
+        if item not in self._places:
+            raise ConfigError(
+                f"item {item} is no {self.pipeline.kind}, which is what this checkpoint takes"
+            )
+        return self._places[item]
+
+    def crops(self, number: int) -> Iterator[Crop]:
+        """The windows of one volume, or the clips of one video (frame area by windows too)."""
+        place, size = self.dataset.items[number], self.pipeline.crop
+        if self.pipeline.kind == "volume":
+            for start in covering_starts(place.shape, size, overlap=self.overlap):
+                yield Crop(number, (start[0], start[1], start[2]), size)
+            return
+        stride = clip_stride(self.pipeline, place.spacing[0] or 0.0)
+        for frames in clip_frames(place.shape[0], size[0], stride, self.clips):
+            for start in covering_starts(place.shape[1:], size[1:], overlap=self.overlap):
+                yield Crop(number, (frames[0], start[0], start[1]), size, frames)
+
+    def spacing(self, number: int) -> Tensor:
+        """(3,) of what a window of it shows, in mm or s; NaN unknown."""
+        steps = known_spacing("zyx", self.dataset.items[number].spacing)
+        if self.pipeline.kind == "clip":
+            seconds = self.pipeline.frame_seconds
+            steps[0] = steps[0] * self.pipeline.frame_step if seconds is None else seconds
+        return torch.from_numpy(steps)
+
+    def embed(
+        self, item: int, encoders: dict[str, Encoder3D], batch_size: int
+    ) -> tuple[dict[str, Floats32], list[tuple[Crop, int]]]:
+        """The mean embedding of one item by every encoder; its windows, and what is in each."""
+        parts: list[dict[str, Floats32]] = []
+        weighed: list[tuple[Crop, int]] = []
+        for number in self.places(item):
+            spacing, crops = self.spacing(number), list(self.crops(number))
+            functions = {name: _with_spacing(one, spacing) for name, one in encoders.items()}
+            windows = (self.dataset.read_crop(crop) for crop in crops)
+            rows, weights = embed_windows(windows, functions, batch_size=batch_size)
+            parts.append(rows)
+            weighed += list(zip(crops, weights, strict=True))
+        means = {
+            name: np.asarray(np.mean([part[name] for part in parts], axis=0), np.float32)
+            for name in encoders
+        }
+        return means, weighed
+
+    def tokens(
+        self,
+        item: int,
+        weighed: Sequence[tuple[Crop, int]],
+        encoders: dict[str, Encoder3D],
+    ) -> dict[str, NDArray[np.float16]]:
+        """Tokens of the fullest windows, one after another: (clips * N, D) by every encoder.
+
+        Fewer windows than `clips` are repeated, which changes no attention.
+        """
+        fullest = sorted(weighed, key=lambda pair: -pair[1])[: self.clips]
+        chosen = [fullest[place % len(fullest)][0] for place in range(self.clips)]
+        found: dict[str, list[NDArray[np.float16]]] = {name: [] for name in encoders}
+        with torch.inference_mode():
+            for crop in chosen:
+                window = torch.from_numpy(self.dataset.read_crop(crop))[None]
+                for name, encoder in encoders.items():
+                    tokens = encoder.tokens(window, self.spacing(crop.item))[0]
+                    found[name].append(tokens.half().cpu().numpy())
+        return {name: np.concatenate(rows) for name, rows in found.items()}
+
+    def planes(self, item: int) -> Iterator[Floats32]:
+        """Planes or frames (C, H, W) of one item, evenly over its first axis; of all its slices."""
+        places = self.places(item)
+        most = max(1, MOST_PLANES // len(places))
+        for number in places:
+            length, height, width = self.dataset.items[number].shape
+            for plane in plane_numbers(length, most):
+                crop = Crop(number, (plane, 0, 0), (1, height, width))
+                yield self.dataset.read_crop(crop)[:, 0]
+
+
+def _with_spacing(encoder: Encoder3D, spacing: Tensor) -> Callable[[Tensor], Tensor]:
+    def encode(windows: Tensor) -> Tensor:
+        return encoder.encode(windows, spacing)
+
+    return encode
+
+
+def _encoders(runs: Sequence[Run], request: Request) -> dict[str, Encoder3D]:
+    """Both encoders of each run, and the inflated one where it is asked for."""
+    device = choose_device(request.device)
+    encoders = {}
+    for number, run in enumerate(runs):
+        assert isinstance(run.model, VJEPA)
+        twin = untrained_twin(run.model, seed=run.seed)
+        encoders[f"{PRETRAINED} {number}"] = Encoder3D(run.model, device)
+        encoders[f"{UNTRAINED} {number}"] = Encoder3D(twin, device)
+    if request.inflated:
+        assert isinstance(runs[0].model, VJEPA)
+        images = _images_run(request.inflated, "inflated")
+        try:
+            whole = inflate(images, untrained_twin(runs[0].model, seed=runs[0].seed))
+        except ValueError as error:
+            raise ConfigError(f"evaluation.inflated: {request.inflated}: {error}") from error
+        encoders[INFLATED] = Encoder3D(whole, device)
+    return encoders
+
+
+def _plane_encoders(request: Request) -> dict[str, EncodePlanes]:
+    """The 2-D encoder and its untrained twin, where one is given."""
+    if not request.slices:
+        return {}
+    device = choose_device(request.device)
+    model = _images_run(request.slices, "slices")
+    seed = int(str(model.config["seed"]))
+    channels = model.encoder.patch_embedding.in_channels
+    size = (model.image_size[0], model.image_size[1])
+
+    def encoder(one: LeJEPA) -> EncodePlanes:
+        placed = one.to(device).eval()
+        return plane_encoder(lambda planes: placed.encode(planes.to(device)), size, channels)
+
+    return {
+        SLICES: encoder(model),
+        SLICES_UNTRAINED: encoder(untrained_twin(model, seed=seed)),
+    }
+
+
+def _images_run(path: str | Path, key: str) -> LeJEPA:
+    run = load_runs(path)[0]
+    if not isinstance(run.model, LeJEPA) or not isinstance(run.pipeline, Pipeline):
+        raise ConfigError(f"evaluation.{key}: {path} is no checkpoint of images")
+    return run.model
+
+
+def _notes(pipeline: VolumePipeline, counts: Sequence[int]) -> tuple[str, ...]:
+    what = "windows" if pipeline.kind == "volume" else "clips"
+    low, high = min(counts), max(counts)
+    each = f"{low}" if low == high else f"{low} to {high}"
+    return (f"An embedding is the mean over {each} {what} of {pipeline.kind}s of any size.",)

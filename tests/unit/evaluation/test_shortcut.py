@@ -1,0 +1,158 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from medjepa.errors import DataError
+from medjepa.evaluation.assess import assess
+from medjepa.evaluation.columns import OTHER, coded, find_columns
+from medjepa.evaluation.protocol import Features, Task
+from medjepa.evaluation.results import PRETRAINED, UNTRAINED
+
+FEW = {"fractions": (), "num_resamples": 200}
+
+
+@pytest.fixture(autouse=True)
+def _few_settings(monkeypatch):
+    # Every fit goes through the type checker here: fewer of them.
+    monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-2, 1.0))
+    monkeypatch.setattr("medjepa.evaluation.shortcut.COARSE_GRID", (1e-2, 1.0))
+
+
+def study(*, agreement, num_patients=120, seed=0):
+    """Two sites; `agreement` of the patients have the class of their site. Embeddings see the site.
+
+    Pre-trained: the site and a little of the label. Untrained: noise.
+    """
+    rng = np.random.default_rng(seed)
+    target = np.arange(num_patients) % 2
+    site = np.where(rng.random(num_patients) < agreement, target, 1 - target)
+    order = rng.permutation(num_patients)
+    task = Task(
+        label="finding",
+        target=target.astype(np.int64),
+        class_names=("healthy", "ill"),
+        groups=tuple(f"p{n}" for n in range(num_patients)),
+        train=np.sort(order[: num_patients // 2]),
+        test=np.sort(order[num_patients // 2 :]),
+    )
+    ours = rng.normal(size=(num_patients, 4))
+    ours[:, 0] += 4 * site
+    ours[:, 1] += 1.0 * target
+    methods = [
+        Features(key=PRETRAINED, arrays=(ours,), seeds=(0,)),
+        Features(key=UNTRAINED, arrays=(rng.normal(size=(num_patients, 4)),), seeds=(0,)),
+    ]
+    return task, methods, [f"hospital {number}" for number in site]
+
+
+def test_a_planted_shortcut_is_found_and_the_verdict_is_cannot_tell():
+    task, methods, site = study(agreement=1.0)
+    without = assess(methods, task, **FEW)
+    assert without.verdict.outcome == "helped"  # what everybody would have published
+    report = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW)
+    assert report.verdict.outcome == "cannot tell"
+    assert "cannot be separated from site" in report.verdict.sentence
+    assert "60 of 60 images" in report.verdict.sentence
+    assert "hospital" not in report.verdict.sentence
+    assert report.verdict.detectable is None
+    found = report.shortcuts[0]
+    assert not found.separable
+    assert found.num_usable == 0
+    assert found.alone.low > 0.9
+    assert found.embedding[PRETRAINED].low > 0.9
+    assert found.embedding[UNTRAINED].low < 0.5 < found.embedding[UNTRAINED].high
+    assert found.within == {}
+
+
+def test_where_each_site_has_both_classes_the_label_is_tested_within_them():
+    task, methods, site = study(agreement=0.8, num_patients=200)
+    report = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW)
+    found = report.shortcuts[0]
+    assert found.separable
+    assert found.num_usable == 2
+    agreement = np.mean(
+        [int(name[-1]) == label for name, label in zip(site, task.target, strict=True)]
+    )
+    assert found.alone.value == pytest.approx(agreement, abs=0.03)
+    # The site is worth nothing within a site: what is left is the label's own signal.
+    overall = report.method(PRETRAINED).probe.auc.value
+    assert found.within[PRETRAINED].value < overall
+    assert found.within[PRETRAINED].low > 0.5
+    assert found.num_within == len(task.test)
+    assert report.verdict.outcome == "helped"
+
+
+def test_a_column_that_has_nothing_to_do_with_the_label_changes_nothing():
+    outcomes = []
+    for seed in range(4):
+        task, methods, site = study(agreement=0.5, num_patients=80, seed=seed)
+        found = assess(
+            methods,
+            task,
+            columns=[coded("site", site, task.groups)],
+            fractions=(),
+            num_resamples=100,
+        ).shortcuts[0]
+        outcomes.append(found.alone.low <= 0.5)
+        assert found.separable
+    assert sum(outcomes) >= 3
+
+
+def test_one_class_of_three_at_a_site_of_its_own_is_enough():
+    task, methods, _ = study(agreement=0.5)
+    third = np.arange(len(task.target)) % 3
+    three = replace(task, target=third, class_names=("a", "b", "c"))
+    site = ["x" if label == 2 else "yz"[n % 2] for n, label in enumerate(third)]
+    report = assess(methods, three, columns=[coded("scanner", site, task.groups)], **FEW)
+    assert report.verdict.outcome == "cannot tell"
+    assert "'c'" in report.verdict.sentence
+
+
+def test_the_sites_names_change_nothing():
+    task, methods, site = study(agreement=0.8)
+    renamed = [{"hospital 0": "z", "hospital 1": "a"}[name] for name in site]
+    first, second = (
+        assess(methods, task, columns=[coded("site", one, task.groups)], **FEW).shortcuts[0]
+        for one in (site, renamed)
+    )
+    assert first.alone == second.alone
+    assert first.within[PRETRAINED] == second.within[PRETRAINED]
+
+
+def test_columns_are_found_by_what_their_names_say():
+    cells = {
+        "file": ["a.png", "b.png", "c.png", "d.png"] * 3,
+        "label": ["x", "y"] * 6,
+        "patient": [str(n) for n in range(12)],
+        "ViewPosition": ["AP", "PA", "PA", "AP"] * 3,
+        "patient_age": [str(n) for n in range(12)],
+        "stage": ["1", "2"] * 6,  # "age" is in the word, but is no word of it
+        "subtype": ["p", "q"] * 6,
+        "site": ["one"] * 12,
+        "view": ["AP", "PA", "PA", "AP"] * 3,
+        "scanner": [str(n) for n in range(12)],
+    }
+    found = find_columns(cells, cells["patient"], asked=None, leave_out=["label", "patient"])
+    # `view` groups the images as ViewPosition does; each scanner has one patient.
+    assert [column.name for column in found] == ["ViewPosition"]
+    asked = find_columns(cells, cells["patient"], asked=["subtype"], leave_out=["label"])
+    assert [column.name for column in asked] == ["subtype"]
+    with pytest.raises(DataError, match="'sit'"):
+        find_columns(cells, None, asked=["sit"], leave_out=[])
+
+
+def test_values_of_one_patient_are_one_and_addresses_count_by_host():
+    cells = ["https://a.org/1", "https://A.org/2", "b", "b", "c", "d", "", "NA"]
+    column = coded("source", cells, [str(n) for n in range(8)])
+    assert column.codes[0] == column.codes[1] > OTHER
+    assert column.codes[2] == column.codes[3] > OTHER
+    assert column.codes[4] == column.codes[5] == OTHER
+    assert list(column.codes[6:]) == [-1, -1]
+    assert (column.num_common, column.num_rare) == (2, 2)
+
+
+def test_many_numbers_become_quarters():
+    column = coded("age", [str(n) for n in range(40)], None)
+    assert column.num_common == 4
+    assert set(np.bincount(column.codes)[1:]) == {10}
