@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medjepa.data.contrasts import read_contrasts
-from medjepa.data.decode import READABLE, read, read_at_least
+from medjepa.data.decode import READABLE, read_at_least
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES, UnknownContentError, sniff, suffix_of
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.planes import StoredImage, planes_of, stored_plane
@@ -203,7 +203,7 @@ def _read(
     """The image, and its whole (Y, X) where it was scaled while it was decoded."""
     if len(task.paths) == 1 and len(settings.contrasts) < 2:
         if settings.dimensions == 3:
-            return read(task.paths[0]), None
+            return settings.volume_steps.read(task.paths[0], task.modality), None
         enough = enough_for(settings.size, settings.intensity, task.modality)
         image, whole = read_at_least(task.paths[0], enough)
         return image, whole if image.axes == "yx" else None

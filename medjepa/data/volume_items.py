@@ -6,9 +6,11 @@ from typing import Literal
 import numpy as np
 
 from medjepa.data.contrasts import CONTRASTS, axis_as_contrasts, shown_by_contrast
+from medjepa.data.decode import read
 from medjepa.data.decode.limits import check_budget
 from medjepa.data.frame_size import resize_frames
 from medjepa.data.intensity import is_grey, to_stored, window_of
+from medjepa.data.long_clips import is_long, is_small, read_small
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.planes import with_channels
 from medjepa.data.resize import Fit, resize, resize_volume
@@ -54,6 +56,17 @@ class VolumeSteps:
     fit: Fit = "stretch"
     fourth_axis: FourthAxis = "time"
 
+    def read(self, path: str, modality: str | None = None) -> MedicalImage:
+        """Read a file; of a long video no frame is kept in its own size.
+
+        Raises:
+            InputError: as `medjepa.data.read`.
+        """
+        if self.frame_size is None or not is_long(path):
+            return read(path)
+        plan = replace(self.intensity, modality=modality or self.intensity.modality)
+        return read_small(path, self.frame_size, self.fit, plan)
+
     def __call__(self, image: MedicalImage) -> StoredVolume:
         """Grey scale, orientation, size: the same for a store and for a file by itself.
 
@@ -68,10 +81,11 @@ class VolumeSteps:
         if CONTRASTS in image.facts:
             image = shown_by_contrast(image, self.intensity)
         else:
-            image = self.intensity(image)
+            plan = self.intensity.without_crops() if is_small(image) else self.intensity
+            image = plan(image)
         if image.axes == "zyx":
             image = canonical(image)
-        elif self.frame_size is not None and image.axes.startswith("t"):
+        elif self.frame_size is not None and image.axes != "yx" and not is_small(image):
             image = resize_frames(image, self.frame_size, self.fit)
         return stored_volume(image, self.channels, self.spacing)
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 
 from medjepa.data.contrasts import read_contrasts
-from medjepa.data.decode import read
 from medjepa.data.intensity import gain_and_bias, match_channels
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.resize import FITS, Fit
@@ -65,7 +64,7 @@ class VolumePipeline:
         """
         paths = [path] if isinstance(path, str | Path) else list(path)
         if len(paths) == 1 and len(self.contrasts) < 2:
-            return read(paths[0])
+            return self._steps.read(str(paths[0]))
         if len(paths) != len(self.contrasts):
             raise InputError(
                 str(paths[0]),
@@ -95,14 +94,7 @@ class VolumePipeline:
         Raises:
             InputError: it is not of the pipeline's kind, or has other channels.
         """
-        steps = VolumeSteps(
-            intensity=self.intensity,
-            spacing=self.spacing,
-            frame_size=self.frame_size,
-            fit=self.fit,
-            fourth_axis=self.fourth_axis,
-        )
-        stored = steps(image)
+        stored = self._steps(image)
         if (stored.axes == "zyx") != (self.kind == "volume") or stored.axes == "yx":
             raise InputError(image.source, f"a {self.kind} is needed, its axes are {stored.axes}")
         if not takes_channels(stored.pixels.shape[0], self.channels, self.kind):
@@ -114,6 +106,16 @@ class VolumePipeline:
             return [(match_channels(shown(stored), self.channels, axis=0), spacing)]
         values = match_channels(shown(stored), self.channels, axis=0)
         return [(values[:, :, z], spacing) for z in range(values.shape[2])]
+
+    @property
+    def _steps(self) -> VolumeSteps:
+        return VolumeSteps(
+            intensity=self.intensity,
+            spacing=self.spacing,
+            frame_size=self.frame_size,
+            fit=self.fit,
+            fourth_axis=self.fourth_axis,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint or a page; "dimensions" tells it from that of images."""

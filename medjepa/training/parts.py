@@ -116,13 +116,13 @@ def _hold_out(
     groups: Sequence[str], train: np.ndarray, config: Config
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keep a share of the patients for a validation loss."""
-    chosen = np.flatnonzero(train)
+    chosen = np.flatnonzero(train).tolist()
     share = config.data.val_fraction
     fit, held = grouped_stratified_split(
         ["image"] * len(chosen), [groups[i] for i in chosen], [1 - share, share], config.seed
     )
     check_no_group_crosses(
-        [groups[int(chosen[i])] for i in (*fit, *held)], ["train"] * len(fit) + ["val"] * len(held)
+        [groups[chosen[i]] for i in (*fit, *held)], ["train"] * len(fit) + ["val"] * len(held)
     )
     val = np.zeros_like(train)
     val[chosen[held]] = True

@@ -1,6 +1,6 @@
 """Video as clips: every frame, with its own time stamp."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -31,11 +31,16 @@ def decode(path: str, kind: str) -> MedicalImage:
 
 
 def collect(
-    path: str, kind: str, content: bytes | None = None
+    path: str,
+    kind: str,
+    content: bytes | None = None,
+    *,
+    each: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[FrameCollector, list[float | None], tuple[str, ...]]:
     """All frames of a file, or of the stream that lies inside of another one, as `decode` says.
 
-    With their time stamps in s and notes for the history.
+    With their time stamps in s and notes for the history. `each` makes a frame, (Y, X) or
+    (Y, X, 3), smaller before it is kept; then the whole clip may be over the limit.
     """
     module = video_file(path, kind)
     stated, num_packets, is_whole, without_index = 0, 0, True, False
@@ -44,7 +49,8 @@ def collect(
         with module.opened(path, kind, content, without_index=without_index) as video:
             stated = video.stream.frames
             num_packets, length = video.counted()
-            check_clip_budget(path, kind, num_packets, video.shape, HINT)
+            if each is None:
+                check_clip_budget(path, kind, num_packets, video.shape, HINT)
             # Frames that only repeat the one before them are not coded.
             is_whole = num_packets == stated or (
                 num_packets < stated and length > (stated - 0.5) * video.step > 0
@@ -55,7 +61,8 @@ def collect(
     collector = FrameCollector(path, kind, HINT)
     with module.opened(path, kind, content, without_index=without_index) as video:
         for time, frame in video.frames():
-            collector.add(module.pixels_of(frame, path, kind))
+            pixels = module.pixels_of(frame, path, kind)
+            collector.add(pixels if each is None else each(pixels))
             times.append(time)
         if not len(collector):
             reason = (

@@ -10,6 +10,7 @@ from medjepa.types import MedicalImage
 
 REGION = "ultrasound_region"
 """Key of `MedicalImage.facts`: "top,left,bottom,right" in pixels, from the file's own header."""
+Box = tuple[int, int, int, int]
 _LEAST_SIDE = 8
 _LEAST_SHARE = 0.25
 _HALO = 0.02
@@ -58,11 +59,17 @@ class CropBorder(Step):
 
     def apply(self, image: MedicalImage) -> MedicalImage:
         """Crop; at least a quarter of each side is always kept."""
+        box = self.box(image)
+        return image if box is None else _cropped(image, box, "black border cropped")
+
+    def box(self, image: MedicalImage) -> Box | None:
+        """(top, left, bottom, right) that is kept, None for all of it.
+
+        Of a clip it is that of the brightest value of each pixel over all frames.
+        """
         light = _light(image.array)
         box = _box(light > self.threshold * max(float(light.max()), 1e-9))
-        if box is None or box == (0, 0, *light.shape):
-            return image
-        return _cropped(image, box, "black border cropped")
+        return None if box == (0, 0, *light.shape) else box
 
     def describe(self) -> str:
         """One phrase."""
@@ -78,18 +85,30 @@ class CropRegion(Step):
 
     def apply(self, image: MedicalImage) -> MedicalImage:
         """Crop the last two axes."""
-        marked = image.facts.get(REGION)
-        if marked:
-            top, left, bottom, right = (int(v) for v in marked.split(","))
-            height, width = image.array.shape[-2:]
-            box = (max(top, 0), max(left, 0), min(bottom, height), min(right, width))
-            if box[2] - box[0] >= _LEAST_SIDE and box[3] - box[1] >= _LEAST_SIDE:
-                return _cropped(image, box, "cropped to the ultrasound region of the header")
+        box = _marked(image)
+        if box is not None:
+            return _cropped(image, box, "cropped to the ultrasound region of the header")
         return CropBorder(self.threshold).apply(image)
+
+    def box(self, image: MedicalImage) -> Box | None:
+        """(top, left, bottom, right) that is kept, None for all of it."""
+        return _marked(image) or CropBorder(self.threshold).box(image)
 
     def describe(self) -> str:
         """One phrase."""
         return "cropped to the ultrasound region of the header, else black borders cropped"
+
+
+def _marked(image: MedicalImage) -> Box | None:
+    """The region of the header, where it is inside of the image and large enough."""
+    marked = image.facts.get(REGION)
+    if not marked:
+        return None
+    top, left, bottom, right = (int(v) for v in marked.split(","))
+    height, width = image.array.shape[-2:]
+    box = (max(top, 0), max(left, 0), min(bottom, height), min(right, width))
+    large = box[2] - box[0] >= _LEAST_SIDE and box[3] - box[1] >= _LEAST_SIDE
+    return box if large else None
 
 
 def _light(array: np.ndarray) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from medjepa.data.modality.crops import Box, CropBorder, CropRegion
 from medjepa.data.modality.recipes import DEFAULTS, RECIPES
 from medjepa.data.modality.scales import FromFile
 from medjepa.data.modality.step import Step
@@ -70,6 +71,20 @@ class IntensityPlan:
         for step in steps:
             image = step.apply(image)
         return image
+
+    def without_crops(self) -> "IntensityPlan":
+        """The same but for its crops, for an image that was cropped while it was read."""
+        steps = tuple(
+            (kind, tuple(step for step in steps if not step.name.startswith("crop")))
+            for kind, steps in self.steps
+        )
+        return replace(self, steps=steps)
+
+    def crop_box(self, image: MedicalImage) -> Box | None:
+        """What the crops of this kind of image would keep of it; None for all."""
+        steps = dict(self.steps).get(self.kind_of(image), ())
+        boxes = (s.box(image) for s in steps if isinstance(s, (CropRegion, CropBorder)))
+        return next((box for box in boxes if box is not None), None)
 
     def describe(self, kinds: tuple[str, ...] = MODALITIES) -> list[str]:
         """One line for each of `kinds`: what is done to it."""
