@@ -27,12 +27,16 @@ class Found:
 
 
 def scan(source: int, root: Path, *, leave_out: tuple[Path, ...] = ()) -> Iterator[Found]:
-    """Every file below `root` in a fixed order; links to folders are named, not followed."""
+    """Every file below `root` in a fixed order; links to folders are named, not followed.
+
+    So are folders that cannot be opened: their files are not known, but not nothing.
+    """
     if not root.is_dir():
         status = root.stat()
         yield Found(source, root.name, status.st_size, status.st_mtime_ns)
         return
-    for folder, subfolders, names in os.walk(root):
+    shut: list[OSError] = []
+    for folder, subfolders, names in os.walk(root, onerror=shut.append):
         here = Path(folder)
         linked = [n for n in subfolders if (here / n).is_symlink()]
         subfolders[:] = sorted(
@@ -46,6 +50,8 @@ def scan(source: int, root: Path, *, leave_out: tuple[Path, ...] = ()) -> Iterat
             except OSError:  # a dangling link: found, and named by the reader
                 size, mtime_ns = -1, -1
             yield Found(source, path.relative_to(root).as_posix(), size, mtime_ns)
+    for name in sorted(str(error.filename) for error in shut):
+        yield Found(source, Path(name).relative_to(root).as_posix(), -1, -1)
 
 
 def write_atomic(

@@ -53,7 +53,13 @@ def read(path: str | os.PathLike[str], *, page: int | None = None) -> MedicalIma
     decode: Callable[..., MedicalImage] = import_module(f"medjepa.data.decode.{module}").decode
     if page is not None and kind != "TIFF":
         raise InputError(name, "page= chooses one of a TIFF; this is none", format=kind)
-    image = decode(name, kind) if page is None else decode(name, kind, page)
+    try:
+        image = decode(name, kind) if page is None else decode(name, kind, page)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            name, f"cannot be read, or was changed meanwhile: {reason}", format=kind
+        ) from error
     if kind not in _MASKS:
         warn_if_blank(name, image.array)
     return image

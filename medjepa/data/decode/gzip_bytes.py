@@ -59,7 +59,10 @@ def exact_bytes(path: str, kind: str, offset: int, num_bytes: int) -> np.ndarray
     if not is_gzip(path):
         if offset + num_bytes > size:
             raise _truncated(path, kind, max(0, size - offset), num_bytes)
-        return np.fromfile(path, np.uint8, num_bytes, offset=offset)
+        content = np.fromfile(path, np.uint8, num_bytes, offset=offset)
+        if len(content) < num_bytes:  # somebody cut it meanwhile
+            raise _truncated(path, kind, len(content), num_bytes)
+        return content
     if (offset + num_bytes) > size * _DEFLATE_RATIO:
         raise InputError(
             path,

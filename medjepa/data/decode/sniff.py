@@ -85,7 +85,10 @@ def _head(path: str) -> bytes:
     try:
         status = os.stat(path)  # noqa: PTH116  (the path must stay as it was given)
         if stat.S_ISDIR(status.st_mode):
-            raise InputError(path, "a folder, not a file")
+            can_open = os.access(path, os.R_OK | os.X_OK)
+            raise InputError(
+                path, "a folder, not a file" if can_open else "a folder that cannot be opened"
+            )
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe would wait for ever for somebody to write to it.
             raise InputError(path, "not a regular file (a pipe, a socket or a device)")

@@ -183,3 +183,49 @@ def test_two_modalities_are_no_volume(tmp_path):
         )  # fmt: skip
     with pytest.raises(InputError, match="mixed modalities"):
         read_series(tmp_path)
+
+
+def test_a_file_that_is_cut_or_goes_away_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    import nibabel
+
+    path = tmp_path / "a.nii"
+    whole = nibabel.Nifti1Image(NOISE[..., None], np.eye(4)).to_bytes()
+    path.write_bytes(whole)
+    from_file = np.fromfile
+
+    def after_it_was_cut(*arguments, **options):
+        path.write_bytes(whole[:360])
+        return from_file(*arguments, **options)
+
+    monkeypatch.setattr(np, "fromfile", after_it_was_cut)
+    with pytest.raises(InputError, match=r"a\.nii.*truncated: 8 of 768 bytes"):
+        read(path)
+
+    def gone(*arguments):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("medjepa.data.decode.nifti.head_bytes", gone)
+    with pytest.raises(InputError, match=r"a\.nii.*changed meanwhile: No such file"):
+        read(path)
+
+
+def test_a_folder_that_cannot_be_opened_is_not_an_empty_one(tmp_path, monkeypatch):
+    import os
+
+    for number in range(3):
+        write_dicom(
+            tmp_path / f"{number}.dcm", NOISE, SeriesInstanceUID="1.2",
+            ImagePositionPatient=[0, 0, number], ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        )  # fmt: skip
+    (tmp_path / "shut").mkdir()
+    scandir = os.scandir
+
+    def without_permission(folder):
+        if str(folder).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    assert read_series(tmp_path).array.shape[1] == 3
+    monkeypatch.setattr(os, "scandir", without_permission)
+    with pytest.raises(InputError, match="shut: a folder"):
+        read_series(tmp_path)
