@@ -70,9 +70,9 @@ def summary(report: PrepareReport, noun: str = "images") -> str:
 
 
 def _prepare(config: Config) -> PrepareReport:
+    from medjepa.config.volumes import frame_size_of
     from medjepa.data.preparation import prepare
     from medjepa.data.selection import selection_of
-    from medjepa.training.volume_sources import frame_size_of
     from medjepa.utils.progress import progress
 
     return prepare(

@@ -120,14 +120,13 @@ def _joined_rows(
     columns: dict[str, None] = {}
     for entry in found:
         records = {r.path: r for r in private.files if r.source == entry.source}
-        matcher = FileMatcher(list(records))
+        matcher = FileMatcher(list(records), folders=isinstance(store, VolumeStore))
         unmatched = 0
         for values in entry.table:
-            path = matcher.find(values[entry.file_column])
-            if path is None:
-                unmatched += 1
-            else:
-                rows.append(_Row(records[path], dict(values)))
+            # The files of a volume, in a folder that the row names, are one item: one row for it.
+            items = {records[p].key: p for p in matcher.find_all(values[entry.file_column])}
+            rows += [_Row(records[path], dict(values)) for path in items.values()]
+            unmatched += not items
         columns |= dict.fromkeys(entry.table.columns)
         if unmatched:
             notes.append(f"{unmatched} of {len(entry.table)} rows name no image of the store")
@@ -156,7 +155,8 @@ def _tables(
             if label not in asked.columns:
                 continue
             try:
-                entries += tables_beside(source, Path(root), files, table=path)
+                is_3d = isinstance(store, VolumeStore)
+                entries += tables_beside(source, Path(root), files, table=path, folders=is_3d)
             except DataError:
                 continue  # with several sources a table need not name files of each
     if not entries and label not in seen:

@@ -80,6 +80,7 @@ class PrepareJob:
         pattern: str | None,
     ) -> None:
         """List the files, read the tables, and sort out what need not be decoded."""
+        is_3d = self.settings.dimensions == 3
         for number, root in zip(self.numbers, self.roots, strict=True):
             own_table = root if is_table(root) else table
             folder = Path(self.map.sources[number])
@@ -93,12 +94,13 @@ class PrepareJob:
                 table=own_table,
                 image_column=image_column,
                 group_column=group_column,
+                folders=is_3d,
             )
             if own_table is root:
-                found = images = named_files(tables, images)
+                found = images = named_files(tables, images, folders=is_3d)
             self.found += found
             self.tables += tables
-            groups = groups_of_files(tables, images)
+            groups = groups_of_files(tables, images, folders=is_3d)
             self.table_groups |= {(number, path): name for path, name in groups.items()}
         self.report.found = len(self.found)
         self.report.group_columns = [
@@ -107,7 +109,7 @@ class PrepareJob:
         reasons = {_place(entry): _left_out_because(entry, pattern) for entry in self.found}
         self.left_out = {place: reason for place, reason in reasons.items() if reason}
         self.units = [Unit((e,)) for e in self.found if _place(e) not in self.left_out]
-        if self.settings.dimensions == 3:
+        if is_3d:
             self.units, others = volume_units(self.units, self.settings.contrasts, pattern)
             self.left_out |= others
 
@@ -204,8 +206,7 @@ class PrepareJob:
 
     def _check_space(self, todo: list[Unit]) -> None:
         height, width = self.settings.size
-        depth = 1 if self.settings.channels == 1 else 3
-        num_bytes = len(todo) * height * width * depth
+        num_bytes = len(todo) * height * width * (1 if self.settings.channels == 1 else 3)
         if self.settings.dimensions == 3:
             num_bytes = sum(max(f.size, 0) for unit in todo for f in unit.files)
         check_free_space(self.out, num_bytes)

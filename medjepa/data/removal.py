@@ -189,11 +189,13 @@ class _Removal:
     def _clean_tables(self, records: Sequence[FileRecord], before: Sequence[FileRecord]) -> None:
         """Drop the rows of the copied tables that are of a patient who goes, or of their files."""
         patients = set(self.patients).union(*(_names(record) for record in records))
+        is_3d = self.index["settings"]["dimensions"] == 3  # there a row may name a folder
         for source, _, copy in self.map.tables:
             paths = [record.path for record in before if record.source == source]
             gone = {record.path for record in records if record.source == source}
             if (self.store / PRIVATE / copy).is_file():
-                _drop_rows(self.store, copy, FileMatcher(paths), gone, patients)
+                matcher = FileMatcher(paths, folders=is_3d)
+                _drop_rows(self.store, copy, matcher, gone, patients)
 
     def _clean_failures(self, records: Sequence[FileRecord]) -> None:
         """Files that could not be read lie in folders that name their patient, too."""

@@ -38,8 +38,11 @@ def tables_beside(
     table: Path | None,
     image_column: str | None = None,
     group_column: str | None = None,
+    folders: bool = False,
 ) -> list[SourceTable]:
     """The asked table, or every CSV at the top of the source whose rows name its files.
+
+    With `folders` a row may name the folder of a case (volumes: slices or contrasts lie there).
 
     Raises:
         DataError: the asked table names none of the files, or no table has an asked column.
@@ -47,7 +50,7 @@ def tables_beside(
     candidates = (
         [table] if table is not None else sorted(p for p in root.glob("*.csv") if p.is_file())
     )
-    matcher = FileMatcher([entry.relative for entry in found])
+    matcher = FileMatcher([entry.relative for entry in found], folders=folders)
     tables = []
     for path in candidates:
         try:
@@ -74,22 +77,26 @@ def tables_beside(
     return tables
 
 
-def groups_of_files(tables: Sequence[SourceTable], found: Sequence[Found]) -> dict[str, str]:
+def groups_of_files(
+    tables: Sequence[SourceTable], found: Sequence[Found], *, folders: bool = False
+) -> dict[str, str]:
     """Path below the source to its patient, as the tables of that source say."""
-    matcher = FileMatcher([entry.relative for entry in found])
+    matcher = FileMatcher([entry.relative for entry in found], folders=folders)
     groups: dict[str, str] = {}
     for entry in tables:
         if entry.group_column is None:
             continue
         for row in entry.table:
-            path, group = matcher.find(row[entry.file_column]), row[entry.group_column]
-            if path is not None and group:
+            group = row[entry.group_column]
+            for path in matcher.find_all(row[entry.file_column]) if group else ():
                 groups.setdefault(path, group)
     return groups
 
 
-def named_files(tables: Sequence[SourceTable], found: Sequence[Found]) -> list[Found]:
+def named_files(
+    tables: Sequence[SourceTable], found: Sequence[Found], *, folders: bool = False
+) -> list[Found]:
     """Those of the found files that a row of the tables names."""
-    matcher = FileMatcher([entry.relative for entry in found])
-    named = {matcher.find(row[t.file_column]) for t in tables for row in t.table}
+    matcher = FileMatcher([entry.relative for entry in found], folders=folders)
+    named = {p for t in tables for row in t.table for p in matcher.find_all(row[t.file_column])}
     return [entry for entry in found if entry.relative in named]

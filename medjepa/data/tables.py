@@ -89,9 +89,13 @@ def is_table(path: Path) -> bool:
 
 
 class FileMatcher:
-    """Finds the file that a cell of a table means: by path, by name, or by name without ending."""
+    """Finds the file that a cell of a table means: by path, by name, or by name without ending.
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    With `folders` a cell may also name the folder of a case: then it means all files in there.
+    """
+
+    def __init__(self, paths: Sequence[str], *, folders: bool = False) -> None:
+        self._by_folder = _by_folder(paths) if folders else {}
         self._by_path = {path: path for path in paths}
         self._by_name = _unique(paths, lambda path: PurePosixPath(path).name)
         self._by_stem = _unique(paths, stem_of)
@@ -105,7 +109,17 @@ class FileMatcher:
             self._by_path.get(wanted)
             or self._by_name.get(wanted.rsplit("/", 1)[-1])
             or self._by_stem.get(wanted)
+            or next(iter(self._by_folder.get(wanted.rstrip("/"), ())), None)
         )
+
+    def find_all(self, cell: str) -> tuple[str, ...]:
+        """The file that fits, or those of the folder that fits; empty if nothing does."""
+        path = self.find(cell)
+        wanted = cell.replace("\\", "/").removeprefix("./").rstrip("/")
+        in_folder = self._by_folder.get(wanted, ())
+        if path is None or path in in_folder:
+            return in_folder
+        return (path,)
 
     def match_column(self, table: Table) -> str | None:
         """The column whose cells name the most files; None if less than half of them do."""
@@ -191,6 +205,18 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return text.lower() not in ("nan", "inf", "infinity")
+
+
+def _by_folder(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The files that lie in a folder itself, by its path, and by its name where that is unique."""
+    folders: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        folder = path.rpartition("/")[0]
+        if folder:
+            folders.setdefault(folder, []).append(path)
+    by_name = _unique(list(folders), lambda folder: PurePosixPath(folder).name)
+    named = {name: tuple(folders[folder]) for name, folder in by_name.items()}
+    return named | {folder: tuple(files) for folder, files in folders.items()}
 
 
 def _unique(paths: Sequence[str], shorten: Callable[[str], str]) -> dict[str, str]:

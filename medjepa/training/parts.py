@@ -125,5 +125,5 @@ def _hold_out(
         [groups[chosen[i]] for i in (*fit, *held)], ["train"] * len(fit) + ["val"] * len(held)
     )
     val = np.zeros_like(train)
-    val[chosen[held]] = True
+    val[np.asarray(chosen)[held]] = True
     return train & ~val, val

@@ -13,9 +13,11 @@ from scipy import ndimage
 
 from medjepa.cli.pretrain import read_config
 from medjepa.config import load_config
+from medjepa.data.sampling import BatchPlan
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import ConfigError, DataError
 from medjepa.training import pretrain
+from medjepa.training.feed import Feed
 from medjepa.training.volume_sources import open_volume_sources
 
 
@@ -102,6 +104,11 @@ def test_folds_decide_who_is_trained_on(arguments, folder):
         sources = open_volume_sources(load_config(None, options))
         assert len(sources.train) == num_train == len(set(sources.used_keys))
         assert sources.val is None
+        plan = BatchPlan(num_train, num_train, seed=0)
+        feed = Feed(sources.train, plan, num_workers=0, pin=False)
+        drawn = sources.train.__getitems__([(index, 3) for index in plan.batch(3)]).batch
+        assert torch.equal(feed.batch(3, 5).images, drawn.images)
+        assert not torch.equal(drawn.images, sources.train.__getitems__(plan.batch(3)).batch.images)
     with_val = load_config(None, [*arguments("x"), "data.val_fraction=0.25"])
     sources = open_volume_sources(with_val)
     assert (len(sources.train), len(sources.val)) == (6, 2)

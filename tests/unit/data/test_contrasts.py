@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from image_files import write_dicom, write_nifti
 
-from medjepa.data import open_volumes, prepare
+from medjepa.data import labelled, open_volumes, prepare
 from medjepa.data.contrast_files import words_of
 from medjepa.data.contrasts import read_contrasts
 from medjepa.data.label_maps import BRATS_REGIONS, open_label_maps
+from medjepa.data.removal import forget
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import DataError, InputError
@@ -172,3 +173,32 @@ def test_the_same_anatomy_in_dicom_and_nifti_comes_out_the_same(tmp_path):
         np.testing.assert_allclose(item.directions, items[0][1].directions)
         np.testing.assert_allclose(item.position, items[0][1].position, atol=1e-9)
         np.testing.assert_array_equal(values, items[0][2])
+
+
+def test_a_row_may_name_the_folder_of_a_case(tmp_path):
+    for number in range(3):
+        write_case(tmp_path / "in", f"B_{number}", number)
+        for z in range(4):
+            plane = np.random.default_rng([number, z]).integers(0, 99, (6, 5), np.int16)
+            write_dicom(
+                tmp_path / "dicom" / "scans" / f"B_{number}" / f"{z}.dcm", plane, PatientID="",
+                ImagePositionPatient=[0, 0, z], ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+                SeriesInstanceUID=f"1.2.{number}", InstanceNumber=z + 1, SliceThickness=1,
+            )  # fmt: skip
+    table = "case,patient,methylated\nB_0,p,yes\nB_1,q,no\nB_2,q,\n"
+    for name, options in (("in", {"contrasts": CONTRASTS}), ("dicom", {})):
+        (tmp_path / name / "table.csv").write_text(table)
+        report = prepare(
+            tmp_path / name, tmp_path / f"s-{name}", dimensions=3, num_workers=0, **options
+        )
+        assert (report.num_images, report.grouped, report.num_groups) == (3, "table", 2)
+        store = open_volumes(report.out)
+        assert store.groups[0] != store.groups[1] == store.groups[2]
+        found = labelled(store, "methylated")
+        assert (found.indices.tolist(), found.labels) == ([0, 1], ["yes", "no"])
+        # A patient who leaves takes the rows of the folder along.
+        forget(report.out, ["p"])
+        assert len(open_volumes(report.out)) == 2
+        copies = [p.read_text() for p in (report.out / "private").glob("table-*.csv")]
+        assert copies
+        assert not any("B_0" in text or "yes" in text for text in copies)

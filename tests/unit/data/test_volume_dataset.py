@@ -148,6 +148,11 @@ def test_a_draw_is_a_function_of_seed_draw_and_item(store):
     assert len({place.start for place in places}) > 50
     part = VolumeDataset(store, seed=3, indices=[1], **options)
     assert part.place(0, 5) == first.place(1, 5)
+    # The same volume twice is two items, with draws of their own.
+    twice = VolumeDataset([store, store], seed=3, **options)
+    assert [twice.place(1, n) for n in range(5)] == [first.place(1, n) for n in range(5)]
+    starts = [[twice.place(item, n).start for n in range(5)] for item in (1, 1 + len(first))]
+    assert starts[0] != starts[1]
     batch = first.__getitems__(asked).batch
     for row, entry in enumerate(asked):
         np.testing.assert_array_equal(batch.images[row], again[entry].image)
