@@ -37,7 +37,7 @@ def test_help_lists_every_key_of_the_verb(capsys):
         (["out={tmp}/run", "data={tmp}/gone", "model=vit_test"], "gone"),
         (["out={tmp}/run", "data=x", "model=vit_tset"], "vit_test"),
         (["a.yaml", "b.yaml"], "one settings file"),
-        (["out={tmp}/run", "data=x", "model.type=vjepa"], "vjepa"),
+        (["out={tmp}/run", "data=x", "model.type=vjepa", "model.image_size=[16,16]"], "[z, y, x]"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_no_folder(tmp_path, capsys, arguments, said):

@@ -202,3 +202,19 @@ def test_a_row_may_name_the_folder_of_a_case(tmp_path):
         copies = [p.read_text() for p in (report.out / "private").glob("table-*.csv")]
         assert copies
         assert not any("B_0" in text or "yes" in text for text in copies)
+
+
+def test_a_folder_of_several_volumes_has_one_row_for_all(tmp_path):
+    for number in range(3):
+        for part in ("rest", "stress"):
+            values = np.random.default_rng([number, len(part)]).integers(0, 99, SHAPE, np.int16)
+            write_nifti(tmp_path / "in" / f"F{number}" / f"{part}.nii", values, np.eye(4))
+    (tmp_path / "in" / "table.csv").write_text("where,ill\nF0,yes\nF1,no\nF2,no\n")
+    store = open_volumes(prepare(tmp_path / "in", tmp_path / "s", dimensions=3, num_workers=0).out)
+    found = labelled(store, "ill")
+    assert found.labels == ["yes", "yes", "no", "no", "no", "no"]
+    # What leaves takes its row along, though no column names a patient.
+    forget(store.path, [], keys=store.keys[:2])
+    copy = next((store.path / "private").glob("table-*.csv")).read_text()
+    assert "F0" not in copy
+    assert "F1" in copy
