@@ -30,11 +30,15 @@ def label_paths(
 
 
 def _images(private: PrivateMap, numbers: dict[str, int]) -> dict[int, list[tuple[int, str]]]:
-    """The files of each item, by source and path; the first contrast's first."""
+    """The files of each item, by source and path; of slices in one folder the folder as well."""
     images: dict[int, list[tuple[int, str]]] = {}
     for record in private.files:
         if record.key in numbers:
             images.setdefault(numbers[record.key], []).append((record.source, record.path))
+    for places in images.values():
+        folders = {(source, path.rpartition("/")[0]) for source, path in places}
+        if len(places) > 1 and len(folders) == 1:
+            places += [place for place in folders if place[1]]
     return images
 
 

@@ -6,7 +6,7 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from image_files import write_nifti
+from image_files import write_dicom, write_nifti
 
 from medjepa.data import open_volumes, prepare
 from medjepa.data.label_files import label_of
@@ -214,3 +214,24 @@ def test_real_label_maps_lie_on_their_images(real_data, tmp_path):
         image = store.show(index, store.read(index))[0]
         darker += np.median(image[labels > 0]) > np.percentile(image, 10)
     assert darker == len(store)
+
+
+def test_the_label_map_of_a_dicom_series_is_named_as_its_folder(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 3, (5, 7, 6)).astype(np.uint8)  # z, y, x
+    for z, plane in enumerate(labels):
+        write_dicom(
+            tmp_path / "images" / "case" / f"{z}.dcm", plane.astype(np.int16) * 50,
+            PixelSpacing=[2.0, 1.0], ImagePositionPatient=[4, 5, 3.0 * z], SliceThickness=3,
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0], SeriesInstanceUID="1.2.3",
+            InstanceNumber=z + 1,
+        )  # fmt: skip
+    # x to the left and y to the back in DICOM: the affine of NIfTI has them negative.
+    affine = np.array([[-1.0, 0, 0, -4], [0, -2, 0, -5], [0, 0, 3, 0], [0, 0, 0, 1]])
+    write_nifti(tmp_path / "labels" / "case.nii.gz", labels.transpose(2, 1, 0), affine)
+    store = stored(tmp_path, tmp_path / "s")
+    for maps in (open_label_maps(store), open_label_maps(store, tmp_path / "labels")):
+        np.testing.assert_array_equal(maps.read(0) * 50, store.read(0)[0])
+    affine[0, 0] = 1
+    write_nifti(tmp_path / "labels" / "case.nii.gz", labels.transpose(2, 1, 0), affine)
+    with pytest.raises(InputError, match="mm from its image"):
+        open_label_maps(store).read(0)
