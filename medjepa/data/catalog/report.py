@@ -89,7 +89,11 @@ def describe(report: CheckReport) -> str:
     content = report.to_dict()
     entry, items = report.entry, report.items
     groups = f", {content['groups']:,} by {entry.group.what}" if content["groups"] else ""
-    lines = [f"{entry.title}: {len(items):,} images ({content['labelled']:,} labelled){groups}"]
+    mapped = sum(bool(item.masks) for item in items)
+    told = [f"{content['labelled']:,} labelled"] if content["labelled"] else []
+    told += [f"{mapped:,} with label maps"] if mapped else []
+    known = f" ({', '.join(told)})" if told else ""
+    lines = [f"{entry.title}: {len(items):,} images{known}{groups}"]
     for word, counts in (("classes", content["classes"]), ("split", content["splits"])):
         if isinstance(counts, dict) and counts:
             lines.append(f"  {word}: " + ", ".join(f"{k} {v:,}" for k, v in counts.items()))

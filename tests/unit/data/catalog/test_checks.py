@@ -6,7 +6,7 @@ import miniatures
 import pytest
 from miniatures_more import MINIATURES
 
-from medjepa.data.catalog import Item, check_entry, entry_named, recognise
+from medjepa.data.catalog import Item, check_entry, entries, entry_named, recognise
 from medjepa.data.catalog.report import describe
 from medjepa.errors import DataError, InputError
 
@@ -194,3 +194,19 @@ def test_a_class_of_ones_own_is_held_to_the_same_contract(tmp_path):
     )
     report = check_entry(entry, tmp_path, complete=False, reader=bad)
     assert {p.kind for p in report.problems} == {"item", "label", "leak"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "images", "parts"),
+    [
+        ("bccd", "bccd", 364, {"train": 205, "val": 87, "test": 72}),
+        ("retina_chase", "chase_db1", 28, {}),
+    ],
+)
+def test_the_real_set_is_as_its_entry_says(real_data, folder, name, images, parts):
+    place = real_data(folder)
+    assert [e.name for e in recognise(place, entries().values())] == [name]
+    report, problems = checked(name, place, complete=True)
+    assert not problems
+    assert len(report.items) == images
+    assert report.to_dict()["splits"] == parts
