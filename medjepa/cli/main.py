@@ -30,6 +30,7 @@ VERBS = {
     "prepare": Verb("medjepa.cli.prepare:run", "decode a folder of images once into a store"),
     "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
+    "finetune": Verb("medjepa.cli.finetune:run", "train it further on labels, beside its rivals"),
     "anonymize": Verb("medjepa.cli.anonymize:run", "DICOM without patients, or not at all"),
     "verify": Verb("medjepa.cli.verify:run", "is a de-identified copy free of its originals?"),
     "forget": Verb("medjepa.cli.forget:run", "take a patient out of a prepared store"),

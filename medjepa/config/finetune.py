@@ -36,9 +36,23 @@ class FinetuneConfig:
         "test", "value of the split column that is tested; several as [0,1]; all: each in turn"
     )
     seeds: tuple[int, ...] = setting((), "one network for each; empty: seed")
-    steps: int | None = setting(None, "steps of training of each network; none: by minutes")
+    steps: int | None = setting(
+        None, "steps of training of each network; none: by minutes, else 1000"
+    )
     minutes: float | None = setting(
         None, "minutes of training of each network, if steps is not given"
+    )
+    batch_size: int = setting(4, "crops per step (segment)")
+    learning_rate: float = setting(0.002, "the peak, of what is not pre-trained (segment)")
+    encoder_rate: float = setting(
+        0.5, "the encoder's last block learns at this share of it (segment)"
+    )
+    layer_decay: float = setting(
+        0.8, "and each block before it at this share of the next (segment)"
+    )
+    weight_decay: float = setting(0.02, "AdamW's; none on biases and norms (segment)")
+    strength: float = setting(
+        1.0, "multiplies all changes of crops in training; 0 switches them off (segment)"
     )
     overlap: float = setting(0.5, "share of a window that its neighbour sees too, when predicting")
 
@@ -53,6 +67,11 @@ class FinetuneConfig:
         for key in ("steps", "minutes"):
             value = getattr(self, key)
             require(value is None or value > 0, f"finetune.{key}", "positive or none", value)
+        for key in ("batch_size", "learning_rate", "encoder_rate", "layer_decay"):
+            value = getattr(self, key)
+            require(value > 0, f"finetune.{key}", "above 0", value)
+        for key in ("weight_decay", "strength"):
+            require(getattr(self, key) >= 0, f"finetune.{key}", "0 or more", getattr(self, key))
         require(0 <= self.overlap < 1, "finetune.overlap", "in [0, 1)", self.overlap)
         require(all(s >= 0 for s in self.seeds), "finetune.seeds", "0 or more", self.seeds)
 

@@ -163,7 +163,14 @@ def run_study(
             network = build(method, seed).to(plan.device)
             trained = learn(network, task.train, method=method, folder=folder, seed=seed)
             scores, planes = test(
-                network, task.test, cases, volumes, plan, progress=progress, wish=wish
+                network,
+                task.test,
+                cases,
+                volumes,
+                plan,
+                name=folder.name,
+                progress=progress,
+                wish=wish,
             )
             part = Part(
                 method=method,
@@ -188,17 +195,18 @@ def test(
     volumes: Volumes,
     plan: Plan,
     *,
+    name: str,
     progress: Progress,
     wish: StopWish,
 ) -> tuple[list[CaseScore], dict[int, tuple[Plane, ...]]]:
-    """Predict and score every tested case; arguments as `run_study`.
+    """Predict and score every tested case; `name` is the part's, other arguments as `run_study`.
 
     Returns:
         The scores, and for each case the planes that a reader may be shown.
     """
     network.eval()
     scores, planes = [], {}
-    with progress("test", len(tested)) as advance:
+    with progress(f"test {name}", len(tested)) as advance:
         for case in tested.tolist():
             if wish:
                 raise KeyboardInterrupt
@@ -226,6 +234,9 @@ def predict(network: nn.Module, volumes: Volumes, case: int, plan: Plan) -> NDAr
     """Label one case by overlapping windows; in the values of the truth, or as regions."""
 
     def probabilities(batch: Tensor) -> Tensor:
+        if batch.ndim == 5:
+            # Convolutions of volumes on CPU take several times as long with channels first.
+            batch = batch.contiguous(memory_format=torch.channels_last_3d)
         scores: Tensor = network(batch)
         return scores.sigmoid() if volumes.regions else scores.softmax(1)
 

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from medjepa.evaluation.results import Verdict
 from medjepa.evaluation.segmentation_results import (
     FOREGROUND,
+    FROZEN_LINEAR,
     PRETRAINED,
     SCRATCH,
     TITLES,
+    UNET,
     SegmentationComparison,
     SegmentationRow,
 )
@@ -24,6 +26,12 @@ from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
 
 WORTHWHILE = 0.01
 """The smallest gain in mean Dice that we call help, and the largest loss that we call none."""
+
+PHRASES = {
+    FROZEN_LINEAR: "the frozen encoder with a linear decoder",
+    UNET: "MONAI's U-Net from scratch",
+}
+"""Networks within a sentence."""
 
 
 def decide(
@@ -134,9 +142,9 @@ def _peer(comparison: SegmentationComparison, row: SegmentationRow, num_patients
                 position += f" (by less than {share(WORTHWHILE)})"
         elif difference.low > -WORTHWHILE:
             position = f"is at most {share(WORTHWHILE)} worse than"
-    title = row.title if row.title.startswith("U-Net") else row.title[0].lower() + row.title[1:]
+    other = PHRASES.get(row.method, row.title)
     return (
-        f"Fine-tuned from pre-training it {position} {title} ({share(dice.value)} "
+        f"The fine-tuned network {position} {other} ({share(dice.value)} "
         f"{interval(dice)}; difference {share(difference.value, sign=True)} "
         f"{interval(difference, sign=True)})."
     )

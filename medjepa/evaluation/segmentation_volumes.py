@@ -39,6 +39,10 @@ class VolumeCases:
         shape: tuple[int, ...] = self._items[case].shape
         return shape
 
+    def store_of(self, case: int) -> int:
+        """Number of the store that a volume lies in."""
+        return int(self._items[case].store)
+
     def spacing(self, case: int) -> tuple[float, ...]:
         """Step of each axis in mm; 1 where it is unknown."""
         return tuple(step or 1.0 for step in self._items[case].spacing)

@@ -15,6 +15,7 @@ from medjepa.evaluation.segmentation_results import (
     SegmentationRow,
 )
 from medjepa.evaluation.verdict import interval, share
+from medjepa.report.segmentation_figures import two_lines
 from medjepa.report.segmentation_page import fraction_name
 
 _COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}
@@ -54,49 +55,48 @@ def _table(report: SegmentationReport) -> Table:
         f"95 % intervals: bootstrap over patients, {report.num_resamples:,} resamples. "
         "Difference: pre-trained minus this row, paired. Without background."
     )
-    for header in ("labels", "network", "mean Dice", "difference"):
+    for header in ("network", "mean Dice", "difference", "95 % distance"):
         table.add_column(header)
-    shown = report.structures if 1 < len(report.structures) <= 4 else ()
-    for name in shown:
-        table.add_column(escape(name))
-    table.add_column(f"95 % distance, {report.distance_unit}")
     gains = {
         (c.against, c.fraction): c.difference
         for c in report.comparisons
         if (c.structure, c.metric) == (FOREGROUND, "dice")
     }
-    for row in report.rows:
-        gain = gains.get((row.method, row.fraction))
-        table.add_row(
-            _labels(row),
-            escape(row.title),
-            _number(row.foreground.scores["dice"]),
-            "" if gain is None else _number(gain, sign=True),
-            *(share(one.scores["dice"].value) for one in row.structures[: len(shown)]),
-            _distance(row),
-            style="bold" if row.method == PRETRAINED else "",
-        )
-        if row.seed_spread is not None:
-            spread = f"± {share(row.seed_spread)}"
-            table.add_row("", f"  between {len(row.seeds)} seeds", spread, style="dim")
+    for fraction in report.fractions:
+        rows = [row for row in report.rows if row.fraction == fraction]
+        if len(report.fractions) > 1:
+            table.add_section()
+            table.add_row(f"[bold]{fraction_name(fraction)}[/bold]\n[dim]{_cases(rows[0])}[/dim]")
+        for row in rows:
+            gain = gains.get((row.method, fraction))
+            table.add_row(
+                "\n".join(escape(line) for line in two_lines(row.title) if line),
+                _number(row.foreground.scores["dice"]),
+                "" if gain is None else _number(gain, sign=True),
+                _distance(row, report.distance_unit),
+                style="bold" if row.method == PRETRAINED else "",
+            )
+            if row.seed_spread is not None:
+                spread = f"± {share(row.seed_spread)}"
+                table.add_row(f"  {len(row.seeds)} seeds", spread, style="dim")
     return table
 
 
-def _labels(row: SegmentationRow) -> str:
+def _cases(row: SegmentationRow) -> str:
     few, many = min(row.num_labels), max(row.num_labels)
-    counts = f"{few:,}" if few == many else f"{few:,}–{many:,}"
-    return f"{fraction_name(row.fraction)}\n[dim]{counts} cases[/dim]"
+    return f"{few:,} cases" if few == many else f"{few:,}–{many:,} cases"
 
 
 def _number(estimate: Estimate, *, sign: bool = False) -> str:
     return f"{share(estimate.value, sign=sign)}\n[dim]{escape(interval(estimate, sign=sign))}[/dim]"
 
 
-def _distance(row: SegmentationRow) -> str:
+def _distance(row: SegmentationRow, unit: str) -> str:
     one = row.foreground.scores["hd95"]
     if one.value != one.value:
         return "–"
     ends = (
         "no interval" if one.low is None or one.high is None else f"{one.low:.2f}, {one.high:.2f}"
     )
-    return f"{one.value:.2f}\n[dim]{escape(f'[{ends}]')}[/dim]"
+    short = "mm" if unit == "mm" else "vx"
+    return f"{one.value:.2f} {short}\n[dim]{escape(f'[{ends}]')}[/dim]"

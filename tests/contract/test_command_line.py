@@ -15,6 +15,7 @@ RECORDED_VERBS = [
     "prepare",
     "pretrain",
     "evaluate",
+    "finetune",
     "anonymize",
     "verify",
     "forget",

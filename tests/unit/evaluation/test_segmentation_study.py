@@ -149,8 +149,8 @@ def test_with_few_patients_nothing_is_decided():
 def test_the_peer_is_named_with_its_distance():
     values = dices(60, mean=0.7)
     found = verdict(values + 0.05, values, unet=values + 0.053, frozen_linear=values - 0.3)
-    assert "is worse than (by less than .010) U-Net" in found.baseline
-    assert "is better than frozen encoder, linear decoder" in found.baseline
+    assert "is worse than (by less than .010) MONAI's U-Net" in found.baseline
+    assert "is better than the frozen encoder with a linear decoder" in found.baseline
 
 
 def test_without_both_rows_there_is_no_answer():

@@ -1,0 +1,260 @@
+"""`finetune task=segment`: from the settings to the report of a study."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from medjepa.checkpoint import find_checkpoint, load_checkpoint, rebuild_model
+from medjepa.config import Config, to_dict
+from medjepa.data.private_map import write_private
+from medjepa.data.selection import selection_of
+from medjepa.data.volume_cache import ensure_volumes
+from medjepa.data.volume_pipeline import VolumePipeline
+from medjepa.data.volume_store import VolumeStore
+from medjepa.errors import ConfigError
+from medjepa.evaluation.leaks import check_patients, check_pretraining
+from medjepa.evaluation.results import Check
+from medjepa.evaluation.runs import PRETRAINING_KEYS, run_folder
+from medjepa.evaluation.segmentation_files import PARTS, settings_hash
+from medjepa.evaluation.segmentation_networks import (
+    check_methods,
+    learner,
+    network_of,
+    num_outputs,
+    recipe_settings,
+    settings_of,
+)
+from medjepa.evaluation.segmentation_open import Opened, open_cases
+from medjepa.evaluation.segmentation_report import ShownCase, build_report, shown_cases
+from medjepa.evaluation.segmentation_results import SegmentationReport
+from medjepa.evaluation.segmentation_run import Plan, run_study
+from medjepa.models.vjepa import VJEPA
+from medjepa.training.interrupts import interrupts
+from medjepa.utils.device import choose_device
+from medjepa.utils.progress import progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A pre-trained model, and what a study needs to know of it.
+
+    Attributes:
+        model: with its weights.
+        pipeline: how a file became what it saw.
+        identity: of its file, so that parts made from another one are not mixed in.
+        used_keys: content hashes of what it was trained on; None if not recorded.
+    """
+
+    model: VJEPA
+    pipeline: VolumePipeline
+    identity: str
+    used_keys: frozenset[str] | None
+
+
+def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, list[ShownCase]]:
+    """Train and test every network that is asked for and not there yet, and report on all.
+
+    Args:
+        config: all settings.
+        command: what the user typed, for the record.
+
+    Raises:
+        KeyboardInterrupt: the user asked to stop; the same command goes on.
+        CheckpointError: a checkpoint cannot be read, or is no model of volumes.
+        ConfigError: settings that contradict each other.
+        DataError: data that do not hold together, or a folder with other parts.
+    """
+    out = Path(config.out)
+    check_out(out)
+    seeds, pretrained = _runs(config)
+    first = next(iter(pretrained.values()))
+    stores = _stores(config, first.pipeline)
+    opened = open_cases(config, stores, first.pipeline)
+    asked = config.finetune
+    folds = opened.cases.folds(asked.folds)
+    recipe = settings_of(config)
+    budget: dict[str, float] = {}
+    if recipe.steps is not None:
+        budget["steps"] = recipe.steps
+    elif recipe.minutes is not None:
+        budget["minutes"] = recipe.minutes
+    check_methods(asked.methods, first.model, num_outputs(opened.volumes))
+    device = choose_device(config.hardware.device)
+    plan = Plan(
+        methods=asked.methods,
+        fractions=tuple(sorted(set(asked.fractions), reverse=True)),
+        folds=folds,
+        seeds=seeds,
+        window=first.model.image_size,
+        overlap=asked.overlap,
+        budget=budget,
+        settings={
+            "checkpoints": [pretrained[seed].identity for seed in seeds],
+            "structures": [[s.name, *s.values] for s in opened.volumes.structures],
+            "split": opened.cases.split,
+            **recipe_settings(recipe),
+        },
+        device=device,
+    )
+    checks = _checks(opened, folds, list(pretrained.values()))
+    out.mkdir(parents=True, exist_ok=True)
+    _write_case_list(out, opened, stores)
+    with interrupts() as wish:
+        parts = run_study(
+            plan,
+            opened.cases,
+            opened.volumes,
+            lambda method, seed: network_of(
+                method, pretrained[seed].model, num_outputs(opened.volumes), seed=seed
+            ),
+            learner(recipe, opened.volumes, device=device, wish=wish),
+            out,
+            progress=progress,
+            wish=wish,
+        )
+    report = build_report(
+        parts,
+        opened.volumes.structures,
+        split=f"{opened.cases.split}, tested: {', '.join(folds)}",
+        budget=budget_text(budget),
+        checks=checks,
+        warnings=opened.notes,
+        num_resamples=config.evaluation.num_bootstrap,
+        seed=config.seed,
+        distance_unit=opened.volumes.distance_unit,
+        run={"command": command, "config_hash": settings_hash(to_dict(config))},
+    )
+    return report, shown_cases(report, out)
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that holds other things than a study.
+
+    Raises:
+        ConfigError: saying what to do.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"out={out}: is a file; give a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / PARTS).is_dir():
+        raise ConfigError(
+            f"out={out}: holds other files, which are never overwritten; give a new folder, or "
+            "that of an earlier `medjepa finetune`, which then goes on"
+        )
+
+
+def budget_text(budget: Mapping[str, float]) -> str:
+    """The budget in words."""
+    return ", ".join(f"{value:g} {name}" for name, value in budget.items())
+
+
+def _runs(config: Config) -> tuple[tuple[int, ...], dict[int, Pretrained]]:
+    """The seeds, and the pre-trained model of each: one for all, or as many as seeds."""
+    given = config.checkpoint
+    paths = [given] if isinstance(given, str) else list(given)
+    seeds = config.finetune.seeds
+    if not seeds:
+        seeds = tuple(config.seed + number for number in range(len(paths)))
+    if len(paths) > 1 and len(paths) != len(seeds):
+        raise ConfigError(
+            f"finetune.seeds: {len(seeds)} seeds for {len(paths)} checkpoints; give one for each"
+        )
+    loaded = [load_pretrained(path) for path in paths]
+    for other in loaded[1:]:
+        if other.pipeline != loaded[0].pipeline:
+            raise ConfigError(
+                "checkpoint: they see volumes differently; seeds of one table differ in nothing "
+                "else: fine-tune them one by one"
+            )
+    return seeds, {
+        seed: loaded[place if len(loaded) > 1 else 0] for place, seed in enumerate(seeds)
+    }
+
+
+def load_pretrained(path: str | Path) -> Pretrained:
+    """Load a model of volumes from a run folder or a checkpoint file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        ConfigError: it is a model of images, or of clips.
+    """
+    file = find_checkpoint(path)
+    checkpoint = load_checkpoint(file)
+    model = rebuild_model(checkpoint)
+    if not isinstance(model, VJEPA) or checkpoint.pipeline is None or model.kind != "volume":
+        raise ConfigError(
+            f"checkpoint={path}: not a model of volumes, which segmentation needs; pre-train one "
+            "with model.type=vjepa"
+        )
+    keys = run_folder(file) / PRETRAINING_KEYS
+    return Pretrained(
+        model=model,
+        pipeline=VolumePipeline.from_dict(checkpoint.pipeline),
+        identity=hashlib.sha256(file.read_bytes()).hexdigest()[:12],
+        used_keys=frozenset(json.loads(keys.read_text(encoding="utf-8")))
+        if keys.is_file()
+        else None,
+    )
+
+
+def _stores(config: Config, pipeline: VolumePipeline) -> list[VolumeStore]:
+    """The volumes, prepared as pre-training saw them."""
+    data = config.data
+    return ensure_volumes(
+        data.sources,
+        spacing=pipeline.spacing,
+        contrasts=pipeline.contrasts,
+        fourth_axis=pipeline.fourth_axis,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=selection_of(data),
+        privacy=config.privacy,
+        modality=pipeline.intensity.modality if data.modality == "auto" else data.kinds_of_image,
+        table=data.table,
+        image_column=data.image_column,
+        group_column=data.group_column if isinstance(data.group_column, str) else None,
+        pattern=data.pattern,
+        cache_dir=data.cache_dir or None,
+        num_workers=data.num_workers,
+        progress=progress,
+    )
+
+
+def _checks(opened: Opened, folds: Sequence[str], pretrained: Sequence[Pretrained]) -> list[Check]:
+    """Patients on both sides, and what pre-training has seen; over all folds together."""
+    cases = opened.cases
+    recorded = [run.used_keys for run in pretrained if run.used_keys is not None]
+    used = frozenset().union(*recorded) if len(recorded) == len(pretrained) else None
+    tasks = [cases.task(fold) for fold in folds]
+    tested = np.unique(np.concatenate([task.test for task in tasks]))
+    patients = check_patients(tasks[0])
+    if len(tasks) > 1 and patients.passed:
+        patients = Check(
+            passed=True,
+            text=f"No patient is on both sides, in none of {len(tasks)} folds; "
+            f"{len(set(cases.patients[tested].tolist())):,} patients are tested, each once.",
+        )
+    return [patients, check_pretraining(cases.keys, tested, used, groups=tasks[0].groups)]
+
+
+def _write_case_list(out: Path, opened: Opened, stores: Sequence[VolumeStore]) -> None:
+    """For the owner alone: which file a number of the report is."""
+    paths = {
+        (number, record.key): record.path
+        for number, store in enumerate(stores)
+        for record in store.private_map().files
+    }
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("case", "patient", "file"))
+    for case, (key, patient) in enumerate(
+        zip(opened.cases.keys, opened.cases.patients, strict=True)
+    ):
+        store = opened.volumes.store_of(case)
+        name = paths.get((store, key), "")
+        table.writerow((case, int(patient), f"./{name}" if name[:1] in "=+-@" else name))
+    write_private(out, "cases.csv", text.getvalue().encode())
