@@ -15,7 +15,8 @@ from medjepa.evaluation.folds import draw_labels
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.protocol import Task
 
-ALL_FOLDS = "all"
+ALL_FOLDS, DEFAULT_FOLD = "all", ("test",)
+TEST_NAMES = ("test", "testing")
 TEST_FRACTION = 0.3
 """Of the patients, where no table says who is tested."""
 
@@ -47,6 +48,8 @@ class Cases:
         there = sorted({part for part in self.parts if part}, key=_natural)
         if list(asked) == [ALL_FOLDS]:
             return tuple(there)
+        if tuple(asked) == DEFAULT_FOLD:  # a table may spell it in its own way
+            asked = [part for part in there if part.lower() in TEST_NAMES] or asked
         if missing := [fold for fold in asked if fold not in there]:
             raise ConfigError(
                 f"fold={','.join(missing)}: no case is in this part; the split column holds "

@@ -1,7 +1,7 @@
 """The files of a study: what each network scored, and what it drew; complete or not there.
 
-OUT/parts/NAME/scores.json   settings and every number of one network
-OUT/parts/NAME/planes.npz    planes through every case that it was tested on: pictures of patients
+OUT/parts/NAME/scores.json      settings and every number of one network
+OUT/parts/NAME/planes/CASE.npz  planes through a case that it was tested on: pictures of a patient
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from medjepa.data.files import PRIVATE_FILE_MODE, write_atomic
+from medjepa.data.files import PRIVATE_FILE_MODE, make_private_folder, write_atomic
 from medjepa.errors import DataError
 from medjepa.evaluation.results import plain_json
 from medjepa.evaluation.segmentation_planes import Plane
 from medjepa.evaluation.segmentation_results import CaseScore, Part, StructureScore
 
-PARTS, SCORES, PLANES = "parts", "scores.json", "planes.npz"
+PARTS, SCORES, PLANES = "parts", "scores.json", "planes"
 
 
 def part_name(method: str, fraction: float, fold: str, seed: int) -> str:
@@ -39,33 +39,29 @@ def settings_hash(settings: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def save_part(
-    folder: Path,
-    part: Part,
-    planes: Mapping[int, Sequence[Plane]],
-    settings: Mapping[str, object],
-) -> None:
-    """Write what one network did; the scores last, since they say that it is done.
+def save_planes(folder: Path, case: int, planes: Sequence[Plane]) -> None:
+    """Write the planes of one case, for their owner alone: they are pictures of a patient."""
+    make_private_folder(folder / PLANES)
+    arrays: dict[str, Any] = {}
+    for number, plane in enumerate(planes):
+        arrays[f"{number}.image"] = plane.image
+        arrays[f"{number}.truth"] = plane.truth
+        arrays[f"{number}.prediction"] = plane.prediction
+        arrays[f"{number}.where"] = np.asarray([plane.axis, plane.place])
+        arrays[f"{number}.spacing"] = np.asarray(plane.spacing)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomic(folder / PLANES / f"{case}.npz", buffer.getvalue(), mode=PRIVATE_FILE_MODE)
+
+
+def save_part(folder: Path, part: Part, settings: Mapping[str, object]) -> None:
+    """Write what one network scored, when all of it is there: this file says that it is done.
 
     Args:
         folder: of the part.
         part: its numbers.
-        planes: of each case.
         settings: what the numbers depend on; the next run compares them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {}
-    for case, cuts in planes.items():
-        for number, plane in enumerate(cuts):
-            name = f"{case}.{number}"
-            arrays[f"{name}.image"] = plane.image
-            arrays[f"{name}.truth"] = plane.truth
-            arrays[f"{name}.prediction"] = plane.prediction
-            arrays[f"{name}.where"] = np.asarray([plane.axis, plane.place])
-            arrays[f"{name}.spacing"] = np.asarray(plane.spacing)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_atomic(folder / PLANES, buffer.getvalue(), mode=PRIVATE_FILE_MODE)
     content = plain_json({"settings": dict(settings), "part": asdict(part)})
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=str)
     write_atomic(folder / SCORES, (text + "\n").encode())
@@ -101,22 +97,22 @@ def load_part(folder: Path, settings: Mapping[str, object]) -> Part | None:
 
 def load_planes(folder: Path, case: int) -> tuple[Plane, ...]:
     """Read the planes of one case; empty if there are none."""
-    path = folder / PLANES
+    path = folder / PLANES / f"{case}.npz"
     if not path.is_file():
         return ()
     planes: list[Plane] = []
     with np.load(path, allow_pickle=False) as arrays:
-        while f"{case}.{len(planes)}.image" in arrays:
-            name = f"{case}.{len(planes)}"
-            axis, place = (int(n) for n in arrays[f"{name}.where"])
-            down, right = (float(n) for n in arrays[f"{name}.spacing"])
+        while f"{len(planes)}.image" in arrays:
+            number = len(planes)
+            axis, place = (int(n) for n in arrays[f"{number}.where"])
+            down, right = (float(n) for n in arrays[f"{number}.spacing"])
             planes.append(
                 Plane(
                     axis=axis,
                     place=place,
-                    image=arrays[f"{name}.image"],
-                    truth=arrays[f"{name}.truth"],
-                    prediction=arrays[f"{name}.prediction"],
+                    image=arrays[f"{number}.image"],
+                    truth=arrays[f"{number}.truth"],
+                    prediction=arrays[f"{number}.prediction"],
                     spacing=(down, right),
                 )
             )

@@ -19,8 +19,14 @@ from torch import Tensor, nn
 from medjepa.evaluation.dice import Structure
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.segmentation_data import Cases
-from medjepa.evaluation.segmentation_files import PARTS, load_part, part_name, save_part
-from medjepa.evaluation.segmentation_planes import Plane, planes_of
+from medjepa.evaluation.segmentation_files import (
+    PARTS,
+    load_part,
+    part_name,
+    save_part,
+    save_planes,
+)
+from medjepa.evaluation.segmentation_planes import planes_of
 from medjepa.evaluation.segmentation_results import CaseScore, Part
 from medjepa.evaluation.segmentation_study import score_case
 from medjepa.models.sliding_window import segment
@@ -162,15 +168,8 @@ def run_study(
             folder.mkdir(parents=True, exist_ok=True)
             network = build(method, seed).to(plan.device)
             trained = learn(network, task.train, method=method, folder=folder, seed=seed)
-            scores, planes = test(
-                network,
-                task.test,
-                cases,
-                volumes,
-                plan,
-                name=folder.name,
-                progress=progress,
-                wish=wish,
+            scores = test(
+                network, task.test, cases, volumes, plan, folder, progress=progress, wish=wish
             )
             part = Part(
                 method=method,
@@ -181,9 +180,9 @@ def run_study(
                 num_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
                 num_steps=trained.num_steps,
                 seconds=trained.seconds,
-                cases=tuple(scores),
+                cases=scores,
             )
-            save_part(folder, part, planes, settings)
+            save_part(folder, part, settings)
         parts.append(part)
     return parts
 
@@ -194,19 +193,18 @@ def test(
     cases: Cases,
     volumes: Volumes,
     plan: Plan,
+    folder: Path,
     *,
-    name: str,
     progress: Progress,
     wish: StopWish,
-) -> tuple[list[CaseScore], dict[int, tuple[Plane, ...]]]:
-    """Predict and score every tested case; `name` is the part's, other arguments as `run_study`.
+) -> tuple[CaseScore, ...]:
+    """Predict and score every tested case, and keep planes of it in the part's `folder`.
 
-    Returns:
-        The scores, and for each case the planes that a reader may be shown.
+    Other arguments as `run_study`.
     """
     network.eval()
-    scores, planes = [], {}
-    with progress(f"test {name}", len(tested)) as advance:
+    scores = []
+    with progress(f"test {folder.name}", len(tested)) as advance:
         for case in tested.tolist():
             if wish:
                 raise KeyboardInterrupt
@@ -223,11 +221,15 @@ def test(
                     patient=int(cases.patients[case]),
                 )
             )
-            planes[case] = planes_of(
-                partial(volumes.read, case), truth, found, spacing, turned=volumes.turned(case)
+            save_planes(
+                folder,
+                case,
+                planes_of(
+                    partial(volumes.read, case), truth, found, spacing, turned=volumes.turned(case)
+                ),
             )
             advance(1)
-    return scores, planes
+    return tuple(scores)
 
 
 def predict(network: nn.Module, volumes: Volumes, case: int, plan: Plan) -> NDArray[np.uint8]:

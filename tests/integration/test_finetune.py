@@ -111,7 +111,8 @@ def test_what_others_may_see_names_nobody_and_the_owner_s_list_does(finished):
     private = finished / "private" / "cases.csv"
     assert private.read_text(encoding="utf-8").count(NAME) == 10
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    for planes in finished.glob("parts/*/planes.npz"):
+    assert len(list(finished.glob("parts/*/planes/*.npz"))) == 60
+    for planes in finished.glob("parts/*/planes/*.npz"):
         assert stat.S_IMODE(planes.stat().st_mode) == 0o600
 
 

@@ -38,6 +38,11 @@ def test_all_folds_test_every_case_once():
     assert sorted(np.concatenate([shared.task(fold).test for fold in folds])) == list(range(40))
 
 
+@pytest.mark.parametrize("name", ["test", "Test", "testing"])
+def test_the_part_that_is_tested_by_default_may_be_spelt_as_the_table_likes(name):
+    assert cases(["train"] * 20 + [name] * 20).folds(["test"]) == (name,)
+
+
 def test_a_case_of_no_part_is_neither_trained_on_nor_tested():
     found = cases(["0"] * 10 + [""] * 10 + ["1"] * 20).task("0")
     assert {*found.train, *found.test} == {*range(10), *range(20, 40)}
