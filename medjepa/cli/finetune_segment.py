@@ -12,8 +12,10 @@ def run(config: Config, command: str) -> int:
     from medjepa.evaluation.segmentation_task import run_segmentation
     from medjepa.report.segmentation_page import write_study
     from medjepa.report.segmentation_terminal import show
+    from medjepa.utils.logging import log_to
 
-    report, shown = run_segmentation(config, command)
+    with log_to():
+        report, shown = run_segmentation(config, command)
     written = write_study(report, shown, Path(config.out))
     show(report, Console())
     print(f"The page:    {written.page.resolve()}")

@@ -4,6 +4,7 @@ A network that is finished is read back, so the same command goes on where it wa
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,9 +32,13 @@ from medjepa.evaluation.segmentation_results import CaseScore, Part
 from medjepa.evaluation.segmentation_study import score_case
 from medjepa.models.sliding_window import segment
 from medjepa.training.interrupts import StopWish
+from medjepa.utils.logging import get_logger
+from medjepa.utils.progress import time_left
 
 Progress = Callable[..., AbstractContextManager[Callable[..., object]]]
 """`with progress(description, total) as advance: advance(1)`"""
+
+_logger = get_logger(__name__)
 
 
 @runtime_checkable
@@ -94,6 +99,7 @@ class Plan:
         window: the networks' input size.
         overlap: of neighbouring windows.
         budget: of every training, as the settings give it.
+        checkpoints: of each seed, what its pre-trained weights are known by.
         settings: what else the numbers depend on.
         device: where the networks are.
     """
@@ -105,6 +111,7 @@ class Plan:
     window: tuple[int, ...]
     overlap: float
     budget: Mapping[str, object]
+    checkpoints: Mapping[int, str]
     settings: Mapping[str, object]
     device: torch.device
 
@@ -147,11 +154,13 @@ def run_study(
         KeyboardInterrupt: the user asked to stop; what is finished is written.
         DataError: the folder holds parts of other settings.
     """
-    parts = []
+    parts: list[Part] = []
+    pace = _Pace(len(plan))
     for fold, seed, fraction, method in plan:
         task = cases.task(fold, fraction, seed=seed)
         settings = {
             **plan.settings,
+            "checkpoint": plan.checkpoints[seed],
             "method": method,
             "labels": fraction,
             "fold": fold,
@@ -166,6 +175,11 @@ def run_study(
         part = load_part(folder, settings)
         if part is None:
             folder.mkdir(parents=True, exist_ok=True)
+            _logger.info(
+                "network %d of %d%s: %s, %d labelled cases, %d to test",
+                len(parts) + 1, len(plan), pace.left(len(parts)), folder.name,
+                len(task.train), len(task.test),
+            )  # fmt: skip
             network = build(method, seed).to(plan.device)
             trained = learn(network, task.train, method=method, folder=folder, seed=seed)
             scores = test(
@@ -183,8 +197,25 @@ def run_study(
                 cases=scores,
             )
             save_part(folder, part, settings)
+            pace.count()
         parts.append(part)
     return parts
+
+
+class _Pace:
+    """How long the rest takes, by the networks that were trained here: each has one budget."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.begin = total, 0, time.monotonic()
+
+    def count(self) -> None:
+        self.done += 1
+
+    def left(self, finished: int) -> str:
+        if not self.done:
+            return ""
+        each = (time.monotonic() - self.begin) / self.done
+        return f" (about {time_left(each * (self.total - finished))} left)"
 
 
 def test(

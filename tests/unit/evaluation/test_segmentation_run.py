@@ -21,7 +21,8 @@ def plan(**changes):
         "window": (6, 6, 6),
         "overlap": 0.25,
         "budget": {"steps": 150},
-        "settings": {"checkpoint": "abc"},
+        "checkpoints": {0: "abc", 1: "def"},
+        "settings": {"recipe": 1},
         "device": torch.device("cpu"),
     }
     return Plan(**{**settings, **changes})
@@ -96,7 +97,15 @@ def test_other_settings_in_the_same_folder_are_refused_by_name(tmp_path):
     with pytest.raises(DataError, match="steps was 150, now 300"):
         run(tmp_path, plan(folds=("0",), budget={"steps": 300}))
     with pytest.raises(DataError, match="checkpoint was abc, now xyz"):
-        run(tmp_path, plan(folds=("0",), settings={"checkpoint": "xyz"}))
+        run(tmp_path, plan(folds=("0",), checkpoints={0: "xyz"}))
+
+
+def test_a_seed_is_added_to_those_that_are_there(tmp_path):
+    wanted = {"folds": ("0",), "methods": ("scratch",)}
+    first = run(tmp_path, plan(**wanted), steps=1)
+    both = run(tmp_path, plan(**wanted, seeds=(0, 1)), steps=1)
+    assert both[0] == first[0]
+    assert both[1].seed == 1
 
 
 def test_a_damaged_part_says_which_folder_to_remove(tmp_path):
