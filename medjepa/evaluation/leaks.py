@@ -112,14 +112,15 @@ def drop_near_copies(
     """
     near = near_pairs(prints[train], prints[test])
     if not near:
-        text = "No image is on both sides in another form (JPEG, size, brightness compared)."
+        forms = "JPEG, size, brightness, mirrored or turned"
+        text = f"No image is on both sides in another form ({forms})."
         return train, Check(passed=True, text=text), []
     copied = np.zeros(len(train), dtype=bool)
     copied[[i for i, _, _ in near]] = True
     pairs = [(int(train[i]), int(test[j])) for i, j, _ in near]
     text = (
         f"{int(copied.sum()):,} training images show the picture of a test image in another form "
-        "(JPEG, size, brightness): they were left out of the training part."
+        "(JPEG, size, brightness, mirrored or turned): they were left out of the training part."
     )
     return train[~copied], Check(passed=False, text=text), pairs
 

@@ -17,8 +17,8 @@ _KINDS = (
     ("pixel_copies", "the same pixels in different files",
      "Keep one of each, or make sure that they stay in the same part of a split."),
     ("near_copies", "nearly the same picture",
-     "The same picture saved again (JPEG, size, brightness), or two exposures that a person "
-     "should tell apart. They must not lie in different parts of a split."),
+     "The same picture saved again (JPEG, size, brightness, mirrored or turned), or two exposures "
+     "that a person should tell apart. They must not lie in different parts of a split."),
 )  # fmt: skip
 
 

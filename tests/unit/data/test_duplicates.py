@@ -38,6 +38,11 @@ CHANGES = {
     "darker": lambda a: (a * 0.7).astype(np.uint8),
     "16 bit": lambda a: a.astype(np.uint16) * 200 + 17,
     "colour": lambda a: np.repeat(a, 3, axis=0),
+    "mirrored": lambda a: a[..., ::-1],
+    "upside down": lambda a: a[:, ::-1],
+    "half a turn": lambda a: a[:, ::-1, ::-1],
+    "a quarter turn": lambda a: np.rot90(a, axes=(1, 2)),
+    "mirrored and turned": lambda a: np.rot90(a[..., ::-1], axes=(1, 2)),
     "gamma": lambda a: (255 * (a / 255) ** 0.8).astype(np.uint8),
 }
 
@@ -49,6 +54,24 @@ def test_a_picture_saved_differently_is_near(change):
     first = fingerprints(np.stack([thumbnail(one) for one in pictures]))
     second = fingerprints(np.stack([thumbnail(one) for one in changed]))
     assert [pair[:2] for pair in near_pairs(first, second)] == [(i, i) for i in range(20)]
+
+
+def test_the_best_position_of_a_pair_counts_and_other_pictures_stay_far():
+    thumbs = np.stack([thumbnail(picture(seed)) for seed in range(12)])
+    prints = fingerprints(thumbs)
+    likeness = {(i, j): c for i, j, c in near_pairs(prints, prints, threshold=-1)}
+    for turned in (thumbs[:, ::-1], np.rot90(thumbs, axes=(1, 2)), thumbs.transpose(0, 2, 1)):
+        plain = prints @ fingerprints(turned).T
+        assert all(likeness[i, j] >= plain[i, j] - 1e-4 for i, j in likeness)
+    assert max(c for (i, j), c in likeness.items() if i != j) < NEAR
+
+
+def test_prints_of_several_planes_are_compared_as_they_lie():
+    prints = fingerprints(np.stack([thumbnail(picture(seed)) for seed in range(4)]))
+    mirrored = fingerprints(np.stack([thumbnail(picture(seed)[..., ::-1]) for seed in range(4)]))
+    rows = prints.reshape(2, -1) / np.sqrt(2)
+    assert [pair[:2] for pair in near_pairs(rows, rows)] == [(0, 0), (1, 1)]
+    assert near_pairs(rows, mirrored.reshape(2, -1) / np.sqrt(2)) == []
 
 
 def test_blocks_find_the_same_pairs_as_one_product(monkeypatch):
