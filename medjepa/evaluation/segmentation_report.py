@@ -14,7 +14,12 @@ from medjepa.evaluation.dice import Structure
 from medjepa.evaluation.results import Check
 from medjepa.evaluation.segmentation_files import PARTS, load_planes, part_name
 from medjepa.evaluation.segmentation_planes import Plane
-from medjepa.evaluation.segmentation_results import CaseScore, Part, SegmentationReport
+from medjepa.evaluation.segmentation_results import (
+    CaseScore,
+    Part,
+    SegmentationReport,
+    SegmentationRow,
+)
 from medjepa.evaluation.segmentation_study import compare, gather, rows
 from medjepa.evaluation.segmentation_verdict import decide
 from medjepa.evaluation.verdict import MIN_PATIENTS
@@ -47,6 +52,7 @@ def build_report(
     warnings: Sequence[str] = (),
     num_resamples: int = 1000,
     seed: int = 0,
+    patients_known: bool = True,
     distance_unit: str = "mm",
     run: Mapping[str, str] | None = None,
 ) -> SegmentationReport:
@@ -61,6 +67,7 @@ def build_report(
         warnings: what a reader should know.
         num_resamples: of the bootstrap over patients.
         seed: of the resamples.
+        patients_known: whether patients are, or each case counts as its own.
         distance_unit: mm, or voxels where a spacing is unknown.
         run: command and settings, for the record.
     """
@@ -68,7 +75,13 @@ def build_report(
     table, differences = rows(study), compare(study)
     num_patients = len(study.patients)
     first, *others = (
-        decide(table, differences, fraction, num_patients=num_patients)
+        decide(
+            table,
+            differences,
+            fraction,
+            num_patients=num_patients,
+            patients_known=patients_known,
+        )
         for fraction in sorted({row.fraction for row in table}, reverse=True)
     )
     return SegmentationReport(
@@ -85,9 +98,10 @@ def build_report(
         comparisons=differences,
         parts=tuple(parts),
         checks=tuple(checks),
-        warnings=(*warnings, *_warnings(num_patients, parts)),
+        warnings=(*warnings, *_warnings(num_patients, parts, table)),
         num_resamples=num_resamples,
         seed=seed,
+        patients_known=patients_known,
         distance_unit=distance_unit,
         run=dict(run or {}),
         versions={
@@ -100,7 +114,9 @@ def build_report(
     )
 
 
-def _warnings(num_patients: int, parts: Sequence[Part]) -> list[str]:
+def _warnings(
+    num_patients: int, parts: Sequence[Part], table: Sequence[SegmentationRow]
+) -> list[str]:
     found = []
     if num_patients < MIN_PATIENTS:
         found.append(
@@ -109,9 +125,19 @@ def _warnings(num_patients: int, parts: Sequence[Part]) -> list[str]:
         )
     if len({part.seed for part in parts}) == 1:
         found.append(
-            "One seed: how much another start of training would change is not known; "
-            "seeds=[0,1,2] tells."
+            "One seed: how much another start of training would change is not known, and is not "
+            "in the intervals; seeds=[0,1,2] tells."
         )
+    for row in table:
+        num_cases = sum(
+            len(p.cases) for p in parts if (p.method, p.fraction) == (row.method, row.fraction)
+        )
+        missed = [s.structure for s in row.structures if s.num_missed > num_cases / 2]
+        if missed:
+            found.append(
+                f"“{row.title}” with {100 * row.fraction:g} % of the labels finds nothing of "
+                f"{', '.join(missed)} in most cases: its training was too short to compare it."
+            )
     return found
 
 

@@ -201,6 +201,7 @@ class SegmentationReport:
     warnings: tuple[str, ...]
     num_resamples: int
     seed: int
+    patients_known: bool = True
     distance_unit: str = "mm"
     run: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

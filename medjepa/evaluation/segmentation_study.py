@@ -8,12 +8,14 @@ Legend: P patients, R resamples, S seeds, T structures and, last, their mean (th
 M metrics.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy import stats
 
 from medjepa.errors import DataError
 from medjepa.evaluation.bootstrap import Estimate, PatientBootstrap, estimate
@@ -182,17 +184,25 @@ def compare(study: Study) -> tuple[SegmentationComparison, ...]:
 
 
 def mean_over_patients(study: Study, values: Float[np.ndarray, " num_patients"]) -> Estimate:
-    """Mean of the patients in whom a number is defined, with its interval over patients."""
+    """Mean of the patients in whom a number is defined, with its interval over patients.
+
+    The percentiles are those of the expanded percentile interval, since the plain one of a mean is
+    too narrow by the square root of n / (n - 1) and by what a t distribution is wider than a normal
+    one: with 20 patients by a tenth.
+    Source: Hesterberg, "What teachers should know about the bootstrap", Am. Stat. 69 (2015).
+    """
     defined = np.isfinite(values)
-    if not defined.any():
+    num = int(defined.sum())
+    if not num:
         return estimate(float("nan"), np.zeros(0))
     weights = study.bootstrap.counts * defined
     total = weights.sum(1)
     kept = total > 0
     samples = (weights @ np.where(defined, values, 0.0))[kept] / total[kept]
-    if kept.mean() < _ENOUGH_RESAMPLES or defined.sum() < 2:
-        samples = samples[:0]
-    return estimate(float(values[defined].mean()), samples)
+    if kept.mean() < _ENOUGH_RESAMPLES or num < 2:
+        return estimate(float(values[defined].mean()), samples[:0])
+    tail = float(stats.norm.cdf(-math.sqrt(num / (num - 1)) * stats.t.ppf(0.975, num - 1)))
+    return estimate(float(values[defined].mean()), samples, confidence=1 - 2 * tail)
 
 
 def _row(study: Study, method: str, fraction: float) -> SegmentationRow:

@@ -127,6 +127,7 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
         warnings=opened.notes,
         num_resamples=config.evaluation.num_bootstrap,
         seed=config.seed,
+        patients_known=opened.cases.known,
         distance_unit=opened.volumes.distance_unit,
         run={"command": command, "config_hash": settings_hash(to_dict(config))},
     )

@@ -40,6 +40,7 @@ def decide(
     fraction: float,
     *,
     num_patients: int,
+    patients_known: bool = True,
 ) -> Verdict:
     """Apply the rule above at one share of the labels and put it into words.
 
@@ -48,7 +49,13 @@ def decide(
         comparisons: pre-trained minus each other method.
         fraction: share of the labels.
         num_patients: that were tested.
+        patients_known: whether they are patients, or cases of unknown ones.
     """
+    who = (
+        f"{num_patients:,} patients"
+        if patients_known
+        else f"{num_patients:,} cases, patients unknown"
+    )
     at = {row.method: row for row in rows if row.fraction == fraction}
     against = {
         c.against: c
@@ -57,7 +64,7 @@ def decide(
     }
     labels = "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
     if PRETRAINED not in at or SCRATCH not in at:
-        return _alone(at, labels, num_patients)
+        return _alone(at, labels, who)
     gain = against[SCRATCH].difference
     detectable = gain.detectable
     if num_patients < MIN_PATIENTS or gain.low is None or gain.high is None:
@@ -87,7 +94,7 @@ def decide(
     sentence = (
         f"{headline}: with {labels} mean Dice {share(ours.value)} {interval(ours)} against "
         f"{share(scratch.value)} {interval(scratch)} from scratch, difference "
-        f"{share(gain.value, sign=True)} {interval(gain, sign=True)}, on {num_patients:,} patients "
+        f"{share(gain.value, sign=True)} {interval(gain, sign=True)}, on {who} "
         f"({_seeds(at[PRETRAINED], against[SCRATCH])}); {because}."
     )
     return Verdict(
@@ -101,7 +108,7 @@ def decide(
     )
 
 
-def _alone(at: dict[str, SegmentationRow], labels: str, num_patients: int) -> Verdict:
+def _alone(at: dict[str, SegmentationRow], labels: str, who: str) -> Verdict:
     """Without the two rows that the question is about there is no answer, only numbers."""
     best = max(at.values(), key=lambda row: row.foreground.scores["dice"].value)
     dice = best.foreground.scores["dice"]
@@ -111,8 +118,7 @@ def _alone(at: dict[str, SegmentationRow], labels: str, num_patients: int) -> Ve
         headline="Cannot tell whether pre-training helped",
         sentence=(
             f"Cannot tell whether pre-training helped: with {labels}, “{missing}” was not run. "
-            f"{best.title}: mean Dice {share(dice.value)} {interval(dice)} on {num_patients:,} "
-            "patients."
+            f"{best.title}: mean Dice {share(dice.value)} {interval(dice)} on {who}."
         ),
         baseline="",
         detectable=None,

@@ -96,6 +96,7 @@ def render_study(report: SegmentationReport, shown: Sequence[ShownCase]) -> str:
         shown=[_shown(report, one) for one in shown],
         structure_legend=structure_legend(report.structures),
         pretrained=PRETRAINED,
+        unit="patients" if report.patients_known else "cases",
         worthwhile=WORTHWHILE,
         min_patients=MIN_PATIENTS,
         span=_span,

@@ -42,10 +42,10 @@ def render(report: SegmentationReport) -> RenderableType:
 
 
 def _table(report: SegmentationReport) -> Table:
+    patients = f" of {report.num_patients:,} patients" if report.patients_known else ""
     table = Table(
         title=escape(
-            f"{report.num_cases:,} cases of {report.num_patients:,} patients tested; "
-            f"{report.split}; {report.budget}"
+            f"{report.num_cases:,} cases{patients} tested; {report.split}; {report.budget}"
         ),
         title_justify="left",
         caption_justify="left",
