@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, spatial
 
 Mask = Bool[np.ndarray, "..."]
 
@@ -51,16 +51,16 @@ def surface_distances(truth: Mask, prediction: Mask, spacing: Sequence[float]) -
         )
     if len(spacing) != truth.ndim or not all(0 < step < math.inf for step in spacing):
         raise ValueError(f"spacing: {truth.ndim} positive lengths, got {tuple(spacing)}")
-    box = _bounding_box(truth | prediction)
-    if box is None:
+    is_there, is_found = bool(truth.any()), bool(prediction.any())
+    if not is_there and not is_found:
         return Distances(math.nan, math.nan)
-    if not truth.any() or not prediction.any():
+    if not is_there or not is_found:
         diagonal = math.hypot(*(n * step for n, step in zip(truth.shape, spacing, strict=True)))
         return Distances(diagonal, diagonal)
-    # The rest of a scan is far larger than any structure, and no distance needs it: within the box
-    # of both masks a voxel at the box's side is outermost as it was in the image.
-    first, second = outline(truth)[box], outline(prediction)[box]
-    there, back = _to(second, spacing)[first], _to(first, spacing)[second]
+    first, second = (
+        np.argwhere(outline(mask)) * np.asarray(spacing) for mask in (truth, prediction)
+    )
+    there, back = _nearest(first, second), _nearest(second, first)
     hd95 = max(float(np.percentile(there, 95)), float(np.percentile(back, 95)))
     return Distances(hd95, float(np.concatenate([there, back]).mean()))
 
@@ -77,10 +77,13 @@ def outline(mask: Mask) -> NDArray[Any]:
     return found
 
 
-def _to(surface: NDArray[Any], spacing: Sequence[float]) -> NDArray[Any]:
-    """Distance of every voxel to the nearest one of a surface."""
-    distances: NDArray[Any] = ndimage.distance_transform_edt(~surface, sampling=tuple(spacing))
-    return distances
+def _nearest(points: NDArray[Any], surface: NDArray[Any]) -> NDArray[Any]:
+    """Distance of each point to the nearest one of a surface, (N,).
+
+    By a tree of the surface's points: a distance transform needs some twenty bytes for every voxel
+    of the box around both masks, which is too much where organs fill a scan.
+    """
+    return np.asarray(spatial.KDTree(surface).query(points)[0])
 
 
 def _bounding_box(mask: NDArray[Any]) -> tuple[slice, ...] | None:
