@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - tables and lines as published
 
+import shutil
 from pathlib import Path
 
 import miniatures as base
@@ -62,6 +63,33 @@ def chexpert(folder: Path) -> Truth:
         f"{head}/train/patient00002/study1/view2_lateral.jpg": ("Lung Opacity|Fracture", "00002", "train"),
         f"{head}/valid/patient64541/study1/view1_frontal.jpg": ("Enlarged Cardiomediastinum", "64541", "val"),
     }  # fmt: skip
+
+
+def chexpert_full(folder: Path) -> Truth:
+    """As the archives of the full size unpack: the training patients have no folder train."""
+    small = folder / "small"
+    truth = {}
+    for path, what in chexpert(small).items():
+        inner = path.removeprefix("CheXpert-v1.0-small/")
+        first, train = "CheXpert-v1.0 batch 1 (validate & csv)", inner.removeprefix("train/")
+        batch = 2 if "patient00001" in inner else 3
+        place = (
+            f"{first}/{inner}"
+            if train == inner
+            else f"CheXpert-v1.0 batch {batch} (train {batch - 1})/{train}"
+        )
+        target = folder / "chexpertchestxrays-u20210408" / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (small / path).rename(target)
+        truth[f"chexpertchestxrays-u20210408/{place}"] = what
+    for name in ("train.csv", "valid.csv"):
+        lines = (small / "CheXpert-v1.0-small" / name).read_text().splitlines()
+        text(
+            folder / "chexpertchestxrays-u20210408" / first / name,
+            *(line.replace("CheXpert-v1.0-small/", "CheXpert-v1.0/") for line in lines),
+        )
+    shutil.rmtree(small)
+    return truth
 
 
 def vindr_cxr(folder: Path) -> Truth:
@@ -373,7 +401,7 @@ _M, _D = base.medmnist, base.decathlon
 MINIATURES: dict[str, Maker] = {
     "ham10000": base.ham10000, "pcam": base.pcam, "pcam-kaggle": base.pcam_kaggle,
     "aptos2019": base.aptos2019, "chestxray14": base.chestxray14, "brats2021": base.brats2021,
-    "isic2019": isic2019, "chexpert": chexpert, "vindr-cxr": vindr_cxr,
+    "isic2019": isic2019, "chexpert": chexpert, "chexpert-full": chexpert_full, "vindr-cxr": vindr_cxr,
     "vinbigdata": vinbigdata, "rsna-pneumonia": rsna_pneumonia, "cbis-ddsm": cbis_ddsm, "oct2017": oct2017,
     "kvasir-seg": kvasir_seg, "chase_db1": chase_db1, "drive": drive, "acdc": acdc,
     "echonet-dynamic": echonet_dynamic, "cholec80": cholec80, "busi": busi, "bccd": bccd,

@@ -133,13 +133,15 @@ class SidecarRule:
 class Layout:
     """How the set lies on disk, as published; patterns are relative to its root.
 
-    The root is the shallowest folder, at most three below the one given, where every mark is found.
+    The root is the shallowest folder, at most five below the one given, where every mark is found.
 
     Attributes:
         reader: files (images, tables, sidecars), arrays (npz or HDF5 with images inside) or
             decathlon (dataset.json lists images and labels).
         marks: patterns that must all be found; also how a set is recognised.
         images: patterns of the images; the first that fits counts. For arrays: of their files.
+        once: a field; of images with its value the one of the earlier pattern is read, for sets
+            that are known with every file twice.
         masks: patterns of label maps; each belongs to the image with the same fields.
         tables: tables that describe images.
         sidecars: small files that describe images.
@@ -148,6 +150,7 @@ class Layout:
     reader: Literal["files", "arrays", "decathlon"] = "files"
     marks: tuple[str, ...]
     images: tuple[str, ...] = ()
+    once: str = ""
     masks: tuple[str, ...] = ()
     tables: tuple[TableRule, ...] = ()
     sidecars: tuple[SidecarRule, ...] = ()

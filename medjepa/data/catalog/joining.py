@@ -26,13 +26,16 @@ class Image:
     masks: list[str] = field(default_factory=list)
 
 
-def images_below(entry: Entry, files: Sequence[str]) -> list[Image]:
-    """The files that an image pattern fits."""
+def images_below(entry: Entry, files: Sequence[str], reading: Reading) -> list[Image]:
+    """The files that an image pattern fits, in order; what lies there twice is noted."""
     patterns = [pattern(text) for text in entry.layout.images]
-    found = []
+    found: list[Image] = []
+    ranks: list[int] = []
     for path in files:
-        parts = next((m for p in patterns if (m := p.match(path)) is not None), None)
+        fits = ((n, m) for n, p in enumerate(patterns) if (m := p.match(path)) is not None)
+        rank, parts = next(fits, (0, None))
         if parts is not None:
+            ranks.append(rank)
             above, _, name = path.rpartition("/")
             own = {
                 "path": path,
@@ -42,7 +45,15 @@ def images_below(entry: Entry, files: Sequence[str]) -> list[Image]:
                 "top": path.partition("/")[0],
             }
             found.append(Image(path, own | parts))
-    return found
+    if not entry.layout.once:
+        return found
+    first: dict[str, int] = {}
+    for number in sorted(range(len(found)), key=lambda n: (ranks[n], found[n].path)):
+        first.setdefault(found[number].fields.get(entry.layout.once, ""), number)
+    if len(first) < len(found):
+        twice = len(found) - len(first)
+        reading.notes.append(f"{twice:,} files repeat another image's name and are left out")
+    return [found[number] for number in sorted(first.values())]
 
 
 def join_tables(

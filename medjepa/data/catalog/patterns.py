@@ -17,7 +17,7 @@ from functools import cache
 from medjepa.errors import ConfigError
 
 _TOKEN = re.compile(r"\{([A-Za-z_]\w*)(?::([^{}]+))?\}|(\*\*/)|(\*\*)|(\*)")
-_DEEPEST_ROOT = 3
+_DEEPEST_ROOT = 5  # wget of PhysioNet makes four: physionet.org/files/NAME/1.0.0
 
 
 class PathPattern:

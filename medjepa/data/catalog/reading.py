@@ -55,7 +55,7 @@ def recognise(folder: str | Path, known: Iterable[Entry]) -> list[Entry]:
 
 def _read_files(entry: Entry, folder: Folder, reading: Reading) -> None:
     files = folder.below(reading.root)
-    images = images_below(entry, files)
+    images = images_below(entry, files, reading)
     join_tables(entry, folder, reading.root, images, reading)
     join_sidecars(entry, folder, reading.root, images)
     join_masks(entry, files, images)

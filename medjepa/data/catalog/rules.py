@@ -83,6 +83,8 @@ def _field_problems(entry: Entry) -> Iterator[str]:
         ("label", entry.label.kind, entry.label.name),
         ("split", entry.split.kind, entry.split.name),
     ]
+    if entry.layout.once:
+        rules.append(("layout.once", "field", entry.layout.once))
     for table in entry.layout.tables:
         joined = pattern(table.key_pattern).fields if table.key_pattern else (table.on,)
         rules += [(f"layout.tables ({table.file})", "field", name) for name in joined]

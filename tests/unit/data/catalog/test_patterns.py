@@ -33,7 +33,7 @@ def test_parts(text, path, parts):
 def test_the_root_is_the_fewest_folders_above():
     assert pattern("train/{n}.png").root_of("OCT/data/train/1.png") == "OCT/data/"
     assert pattern("**/{n}.png").root_of("a/b/1.png") == ""
-    assert pattern("{n}.png").root_of("a/b/c/d/1.png") is None
+    assert pattern("{n}.png").root_of("a/b/c/d/e/f/1.png") is None
 
 
 def test_a_brace_that_is_left_over_is_refused():

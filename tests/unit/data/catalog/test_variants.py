@@ -56,6 +56,42 @@ def tabs(folder):
     path.unlink()
 
 
+def lower_case_only(folder):
+    """HAM10000 by Kaggle's client on a disk that does not tell upper case from lower."""
+    for part in folder.glob("HAM10000_images_part_*"):
+        shutil.rmtree(part)
+
+
+def unpacked_twice(folder):
+    lower_case_only(folder)
+    for part in sorted(folder.glob("ham10000_images_part_*")):
+        name = part.name.upper().replace("IMAGES_PART", "images_part")
+        moved(folder, part.name, f"{name}/{name}")
+
+
+def below_its_own_name(folder):
+    """ChestX-ray14 as the download site names its folder."""
+    flat_images(folder)
+    for path in sorted(folder.iterdir()):
+        inner = "images/images" if path.name == "images" else path.name
+        moved(folder, path.name, f"CXR8/{inner}")
+
+
+def by_wget(folder):
+    """VinDr-CXR as `wget -r` lays it down, four folders below."""
+    for name in ("annotations", "train", "test"):
+        moved(folder, name, f"physionet.org/files/vindr-cxr/1.0.0/{name}")
+
+
+def with_validation(folder):
+    """BraTS with the cases of the validation, which have no label map, in a folder beside."""
+    for path in sorted(folder.glob("BraTS2021_*")):
+        moved(folder, path.name, f"BraTS2021_Training_Data/{path.name}")
+    case = folder / "BraTS2021_ValidationData" / "BraTS2021_00001"
+    for number, contrast in enumerate(("flair", "t1", "t1ce", "t2")):
+        miniatures.volume(case / f"BraTS2021_00001_{contrast}.nii.gz", number)
+
+
 def third_version(folder):
     (folder / "OCT2017" / "val").rename(folder / "away")
     moved(folder, "OCT2017", "CellData/OCT")
@@ -126,8 +162,10 @@ def old_copy(folder):
 
 
 VARIANTS = {
-    "chestxray14": (flat_images, without_lists),
-    "ham10000": (dataverse, tabs),
+    "chestxray14": (flat_images, without_lists, below_its_own_name),
+    "ham10000": (dataverse, tabs, lower_case_only, unpacked_twice),
+    "vindr-cxr": (by_wget,),
+    "brats2021": (with_validation,),
     "oct2017": (third_version, trailing_space),
     "acdc": (patients_only,),
     "chexpert": (full_size,),
@@ -153,6 +191,26 @@ def test_other_copies_are_recognised_and_hold(name, vary, tmp_path):
     assert report.problems == []
     assert report.items
     assert {item.label for item in report.items if item.label} <= before
+
+
+def test_images_that_lie_there_twice_are_read_once_and_told(tmp_path):
+    MINIATURES["ham10000"](tmp_path)
+    report = check_entry(entry_named("ham10000"), tmp_path, complete=False)
+    assert len(report.items) == 6 and report.ok
+    assert "6 files repeat another image's name and are left out" in report.notes
+    # None is lost, whichever of the two folders holds it.
+    (tmp_path / "HAM10000_images_part_1" / "ISIC_0025030.jpg").unlink()
+    again = check_entry(entry_named("ham10000"), tmp_path, complete=False)
+    assert len(again.items) == 6 and again.ok
+
+
+def test_cases_beside_the_training_are_read_and_have_no_label_map(tmp_path):
+    MINIATURES["brats2021"](tmp_path)
+    with_validation(tmp_path)
+    items = check_entry(entry_named("brats2021"), tmp_path, complete=False).items
+    assert {item.group: bool(item.masks) for item in items} == {
+        "00000": True, "01666": True, "00001": False,
+    }  # fmt: skip
 
 
 def test_without_its_lists_a_set_has_no_split_and_says_so(tmp_path):
