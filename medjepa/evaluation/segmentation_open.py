@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.evaluation.segmentation_data import Cases, share_out, split_asked
+from medjepa.evaluation.segmentation_labels import LabelsSeen, look_at_labels
 from medjepa.evaluation.segmentation_volumes import VolumeCases, regions_from, structures_from
+from medjepa.utils.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +29,13 @@ class Opened:
         cases: who is trained on and tested.
         volumes: their images and label maps.
         notes: what a reader of the results should know.
+        labels: what all label maps hold.
     """
 
     cases: Cases
     volumes: VolumeCases
     notes: tuple[str, ...]
+    labels: LabelsSeen
 
 
 def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePipeline) -> Opened:
@@ -44,6 +49,7 @@ def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePi
     Raises:
         ConfigError: a setting does not fit the data.
         DataError: no label map fits, or the table has not the column.
+        InputError: a label map cannot be read, or does not lie on its image.
     """
     asked = config.finetune
     regions = regions_from(asked.regions)
@@ -77,10 +83,19 @@ def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePi
         column=column,
         seed=config.seed,
     )
+    seen = look_at_labels(maps, Path(config.out), progress=progress)
     volumes = VolumeCases(
-        images, maps, structures_from(maps, asked.names, regions), regions=regions is not None
+        images,
+        maps,
+        structures_from(maps, seen.values, asked.names, regions),
+        regions=regions is not None,
     )
-    return Opened(cases=cases, volumes=volumes, notes=_notes(len(everything.items), cases, volumes))
+    return Opened(
+        cases=cases,
+        volumes=volumes,
+        notes=_notes(len(everything.items), cases, volumes),
+        labels=seen,
+    )
 
 
 def _notes(num_items: int, cases: Cases, volumes: VolumeCases) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
     checks = _checks(opened, folds, list(pretrained.values()))
     out.mkdir(parents=True, exist_ok=True)
     _write_case_list(out, opened, stores)
+    opened.labels.save(out)
     with interrupts() as wish:
         parts = run_study(
             plan,

@@ -72,22 +72,25 @@ class VolumeCases:
 
 
 def structures_from(
-    maps: Sequence[LabelMaps], names: Sequence[str], regions: Mapping[str, Sequence[int]] | None
+    maps: Sequence[LabelMaps],
+    values: Sequence[int],
+    names: Sequence[str],
+    regions: Mapping[str, Sequence[int]] | None,
 ) -> tuple[Structure, ...]:
     """What is scored: the asked regions, or each label value under its name.
 
     Args:
-        maps: of each store.
+        maps: of each store, for the names that the data give.
+        values: labels above 0 that occur, ascending.
         names: of the label values in ascending order; empty takes what the data say.
         regions: name -> label values; None scores each value by itself.
 
     Raises:
         ConfigError: not as many names as labels.
-        DataError: no label above 0 is there, or stores differ in theirs.
+        DataError: no label above 0 is there.
     """
     if regions is not None:
         return tuple(Structure(name, tuple(values)) for name, values in regions.items())
-    values = sorted({value for own in maps for value in own.values or own.find_values()})
     if not values:
         raise DataError("the label maps hold nothing but background (0)")
     if names and len(names) != len(values):

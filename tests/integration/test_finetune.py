@@ -14,6 +14,7 @@ import torch
 from medjepa.checkpoint import save_checkpoint
 from medjepa.cli.finetune import for_the_record, parse
 from medjepa.cli.main import main
+from medjepa.data.label_maps import LabelMaps
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import ConfigError
 from medjepa.evaluation import segmentation_networks
@@ -125,6 +126,7 @@ def test_leaks_are_the_first_thing_that_is_said(finished):
 def test_again_trains_nothing_and_writes_the_same(given, finished, monkeypatch, capsys):
     before = {p.name: p.read_bytes() for p in finished.iterdir() if p.is_file()}
     monkeypatch.setattr(segmentation_networks, "finetune_segmenter", None)
+    monkeypatch.setattr(LabelMaps, "read", None)
     again = [*given, "fold=all", "fractions=[0.4,1.0]", "names=[a,b]", f"out={finished}"]
     assert main(again) == 0
     assert {p.name: p.read_bytes() for p in finished.iterdir() if p.is_file()} == before
@@ -219,6 +221,7 @@ def test_label_maps_with_swapped_axes_are_refused_by_name(given, tmp_path, capsy
     err = capsys.readouterr().err
     assert NAME in err
     assert "the label map has the shape" in err
+    assert not (tmp_path / "out").exists()  # nothing was trained before it was told
 
 
 def test_the_recorded_command_names_no_folder():
