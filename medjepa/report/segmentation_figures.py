@@ -116,6 +116,8 @@ def label_figure(rows: Sequence[SegmentationRow]) -> Markup:
         for v in (row.foreground.scores["dice"].low, row.foreground.scores["dice"].value)
         if v is not None and v == v
     ]
+    if not ends:
+        return Markup("")
     height = 300
     frame = Frame(
         left=44,

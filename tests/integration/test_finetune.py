@@ -224,6 +224,36 @@ def test_label_maps_with_swapped_axes_are_refused_by_name(given, tmp_path, capsy
     assert not (tmp_path / "out").exists()  # nothing was trained before it was told
 
 
+def test_odd_shapes_one_slice_thick_slices_and_empty_label_maps_go_through(given, tmp_path):
+    folder = tmp_path / "odd"
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    rows = ["file,patient,fold"]
+    shapes = [(1, 20, 17), (31, 9, 24), (5, 5, 5), (2, 40, 3), (1, 20, 17), (9, 9, 9)]
+    for number, shape in enumerate(shapes):
+        labels = np.zeros(shape, np.uint8)
+        if number != 3:
+            labels[:, 1:4, 1:3] = 1
+        affine = np.diag([0.5, 0.5, 5.0, 1.0])
+        values = np.random.default_rng(number).normal(50, 10, shape) + 100 * labels
+        for kind, array in (("images", values.astype(np.int16)), ("labels", labels)):
+            nibabel.save(nibabel.Nifti1Image(array.T, affine), folder / kind / f"{number}.nii")
+        rows.append(f"images/{number}.nii,p{number},{number % 2}")
+    (folder / "folds.csv").write_text("\n".join(rows))
+    other = [
+        f"data={folder / 'images'}",
+        f"table={folder / 'folds.csv'}",
+        f"out={tmp_path / 'out'}",
+    ]
+    assert main([*given, *other, "fold=all", "methods=[pretrained,scratch]"]) == 0
+    report = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    cases = [case for part in report["parts"] for case in part["cases"]]
+    empty = [case["structures"][0] for case in cases if case["structures"][0]["num_truth"] == 0]
+    assert len(cases) == 12
+    assert len(empty) == 2  # the one without a structure, under both methods
+    assert all((score["dice"] is None) == (score["num_predicted"] == 0) for score in empty)
+
+
 def test_the_recorded_command_names_no_folder():
     shown = for_the_record(
         [

@@ -162,3 +162,21 @@ def test_a_2_d_image_has_one_plane():
         (1.0, 1.0),
     )
     assert plane.image.shape == (30, 40)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 1.0])
+def test_a_study_without_a_number_or_without_a_difference_has_a_page_too(value, tmp_path):
+    parts = [
+        part(method, np.full((25, 2), value), fraction=fraction)
+        for method in ("pretrained", "scratch", "unet")
+        for fraction in (0.1, 1.0)
+    ]
+    report = build_report(
+        parts, structures_of(["s0", "s1"]), split="fold", budget="1 step", num_resamples=50
+    )
+    written = write_study(report, [], tmp_path)
+    page = written.page.read_text(encoding="utf-8")
+    assert "nan" not in page.lower()
+    assert report.verdict.outcome == ("cannot tell" if np.isnan(value) else "did not help")
+    json.loads(written.numbers.read_text(encoding="utf-8"))
+    segmentation_terminal.show(report, Console(file=io.StringIO(), width=80))
