@@ -16,7 +16,7 @@ from medjepa import __version__
 from medjepa.data.duplicates import NEAR
 from medjepa.data.files import write_atomic
 from medjepa.data.private_map import PRIVATE, write_private
-from medjepa.data.survey.closer import Closer
+from medjepa.data.survey.closer import WINDOW_SHARE, Closer
 from medjepa.data.survey.examine import MASK_VALUES
 from medjepa.data.survey.findings import LEVELS, counted
 from medjepa.data.survey.oddities import COHERENT, INVERTED, MIN_ALIKE, OUTLIER
@@ -96,6 +96,7 @@ def render_inspection(survey: Survey) -> str:
             "outlier": OUTLIER,
             "coherent": COHERENT,
             "inverted": INVERTED,
+            "window": WINDOW_SHARE,
         },
         version=__version__,
     )

@@ -85,6 +85,7 @@ def test_nothing_for_others_names_a_patient_or_a_path(page):
 
 def test_the_page_fetches_nothing(page):
     text = (page / "index.html").read_text()
+    assert "at most 8 different whole numbers" in text and "object at 0x" not in text
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", text)
     assert "<script" not in text
 

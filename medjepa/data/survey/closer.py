@@ -7,11 +7,14 @@ import numpy as np
 
 from medjepa.data.decode import read
 from medjepa.data.deid.pixels.text_marks import find_rows
-from medjepa.data.intensity import window_of
+from medjepa.data.intensity import robust_range, window_of
 from medjepa.data.resize import fit_to, resize
 from medjepa.data.survey.examine import middle
 from medjepa.errors import InputError, InputWarning
 from medjepa.types import MedicalImage
+
+WINDOW_SHARE = 0.2
+"""Of the header's window: a picture with less in it is shown by its own percentiles."""
 
 SIDE = 160
 """Pixels of a picture on the page, each way."""
@@ -63,19 +66,30 @@ def picture(plane: MedicalImage, *, coarse: bool = False) -> np.ndarray:
     """A plane as a viewer would show it, on a black square: (160, 160) or (160, 160, 3) uint8."""
     if coarse:
         small = (min(_COARSE, plane.array.shape[1]), min(_COARSE, plane.array.shape[2]))
-        low, high = window_of(plane)
+        low, high = _shown_range(plane)
         height, width = plane.array.shape[1:]
         spacing = ((plane.spacing[0] or 1) * height, (plane.spacing[1] or 1) * width)
         steps = (spacing[0] / small[0], spacing[1] / small[1])
         array = resize(plane.array.astype(np.float32), small)
         plane = replace(plane, array=array, spacing=steps, display_range=(low, high))
-    low, high = window_of(plane)
+    low, high = _shown_range(plane)
     scaled = np.clip((plane.array.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1) * 255
     vertical, horizontal = plane.spacing
     fitted = fit_to(scaled, (SIDE, SIDE), fit="pad", spacing=(vertical, horizontal))
     pixels = np.rint(fitted).astype(np.uint8)
     shown: np.ndarray = np.moveaxis(pixels, 0, 2) if len(pixels) == 3 else pixels[0]
     return shown
+
+
+def _shown_range(plane: MedicalImage) -> tuple[float, float]:
+    """The header's window, or the plane's own percentiles where that would show hardly a grey."""
+    low, high = window_of(plane)
+    if plane.display_range is None or high <= low:
+        return low, high
+    darkest, brightest = robust_range(plane.array)
+    if (min(brightest, high) - max(darkest, low)) >= WINDOW_SHARE * (high - low):
+        return low, high
+    return (darkest, brightest) if brightest > darkest else (low, high)
 
 
 def _brightest(array: np.ndarray) -> np.ndarray:

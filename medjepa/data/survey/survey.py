@@ -14,6 +14,7 @@ import numpy as np
 from medjepa.data.files import scan
 from medjepa.data.header_pass import run_tasks
 from medjepa.data.prepare_report import Progress
+from medjepa.data.selection import Selection
 from medjepa.data.source_tables import tables_beside
 from medjepa.data.survey.arrangement import broken_series, left_out, series_of
 from medjepa.data.survey.closer import Closer, look_closer_task
@@ -259,8 +260,10 @@ def _drawn(numbers: Sequence[int], count: int, rng: np.random.Generator) -> tupl
 
 
 def _target_size(good: Mapping[int, Seen]) -> int:
-    """The working resolution that fits most images: of those that the models are made for."""
-    side = float(np.median([min(one.shape[-2:]) for one in good.values()]))
+    """Of the resolutions that models are made for, the one that fits most of what is prepared."""
+    usual = Selection()
+    taken = [one for one in good.values() if not usual.why_not(one.facts)] or list(good.values())
+    side = float(np.median([min(one.shape[-2:]) for one in taken]))
     return 64 if side < 100 else 224
 
 

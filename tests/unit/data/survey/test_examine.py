@@ -1,5 +1,5 @@
 import io
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -42,6 +42,19 @@ def test_every_arrangement_of_axes_has_a_middle_plane_that_shows_something(axes,
     assert plane.spacing == (len(axes) - 1, len(axes))
     assert np.array_equal(plane.array, array[(slice(None), *(n // 2 for n in shape[1:-2]))])
     assert picture(plane).shape[:2] == picture(plane, coarse=True).shape[:2] == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_a_window_that_shows_hardly_a_grey_is_not_used(coarse):
+    array = np.linspace(0, 120, 1600).reshape(1, 40, 40).astype(np.int16)
+    plane = MedicalImage(
+        array=array, axes="yx", spacing=(None, None), source="x", display_range=(-5.0, 944.0)
+    )
+    wide = picture(plane, coarse=coarse)
+    assert wide.max() > 200 and wide.min() < 50
+    # A narrow window on values far outside it is a choice of the scanner, and stays.
+    narrow = picture(replace(plane, display_range=(50.0, 70.0)))
+    assert {0, 255} <= set(np.unique(narrow).tolist())
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
