@@ -120,8 +120,8 @@ def _warnings(
     found = []
     if num_patients < MIN_PATIENTS:
         found.append(
-            f"Only {num_patients} patients were tested: with fewer than {MIN_PATIENTS} the "
-            "intervals are too narrow, and nothing is decided."
+            f"Fewer than {MIN_PATIENTS} patients were tested ({num_patients}): the intervals are "
+            "too narrow, and nothing is decided."
         )
     if len({part.seed for part in parts}) == 1:
         found.append(
