@@ -189,6 +189,12 @@ def rsna_pneumonia(folder: Path) -> Truth:
 
 def cbis_ddsm(folder: Path) -> Truth:
     full = "{}/07-20-2016-DDSM-NA-30104/1.000000-full mammogram images-93328/1-1.dcm"
+    # Converted from TIFF by the publisher: secondary captures without a view.
+    captured = {
+        "Modality": "MG",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
+        "ConversionType": "WSD",
+    }
     cases = [
         ("Mass-Training_P_00001_LEFT_CC", "mass", "train", ["MALIGNANT"]),
         ("Mass-Training_P_00004_RIGHT_MLO", "mass", "train", ["BENIGN", "MALIGNANT"]),
@@ -200,7 +206,7 @@ def cbis_ddsm(folder: Path) -> Truth:
     rows: dict[tuple[str, str], list[list[str]]] = {}
     for number, (case, kind, part, pathologies) in enumerate(cases):
         path = "CBIS-DDSM/" + full.format(case)
-        dicom(folder / path, number, PatientID=case, Modality="MG")
+        dicom(folder / path, number, PatientID=case, **captured)
         patient = case.split("_")[2]
         worst = "malignant" if "MALIGNANT" in pathologies else "benign"
         truth[path] = (worst, patient, part)
