@@ -145,7 +145,8 @@ def _write(report: "CheckReport", folder: str, given: dict[str, str], *, quiet: 
             given["table"],
             overwrite=_flag(given, "overwrite", default=False),
         )
-        said += [f"{given['table']}: {', '.join(columns)}", _next_step(folder, given["table"])]
+        step = _next_step(report.entry, folder, given["table"])
+        said += [f"{given['table']}: {', '.join(columns)}", step]
     if "unpack" in given:
         items = unpack(report.entry, folder, given["unpack"], progress=progress)
         said.append(f"{len(items):,} images in {given['unpack']}, with {TABLE}")
@@ -153,13 +154,15 @@ def _write(report: "CheckReport", folder: str, given: dict[str, str], *, quiet: 
         print("\n".join(said), end="\n" if said else "")
 
 
-def _next_step(folder: str, table: str) -> str:
-    """The call of `prepare` that takes the table; file names in it are below the folder."""
+def _next_step(entry: "Entry", folder: str, table: str) -> str:
+    """The entry's call of `prepare`, with the table; file names in it are below the folder."""
     beside = Path(table).resolve().parent == Path(folder).resolve()
     data = (
         shlex.quote(table) if beside else f"{shlex.quote(folder)} data.table={shlex.quote(table)}"
     )
-    return f"next: medjepa prepare data={data} out=STORE"
+    calls = [line for line in entry.commands if line.startswith("medjepa prepare ")]
+    settings = calls[0].partition(" out=STORE")[2] if calls else ""
+    return f"next: medjepa prepare data={data} out=STORE{settings}"
 
 
 def _entry_of(folder: Path, name: str | None) -> "Entry":

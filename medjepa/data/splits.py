@@ -65,7 +65,8 @@ def check_no_group_crosses(groups: Sequence[str], split: Sequence[str]) -> None:
             f"{len(crossing)} of {len(parts)} groups (patients) are in more than one part of the "
             f"split, so the test would be on known patients: {named}"
             f"{', ...' if len(crossing) > _NUM_NAMED else ''}. "
-            "Use split=auto to split by group instead, or correct the table."
+            "Correct the table; or, to evaluate, split=auto splits by group instead; to pre-train, "
+            "data.use_all=true learns from every part, and evaluate says what it has seen."
         )
 
 

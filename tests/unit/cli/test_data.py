@@ -34,7 +34,7 @@ def test_check_recognises_reads_and_writes_the_table(tmp_path, capsys):
     assert main(["data", "check", str(tmp_path), f"table={table}", "complete=false"]) == 0
     out = capsys.readouterr().out
     assert "6 images (6 labelled), 5 by lesion" in out
-    assert f"next: medjepa prepare data={table} out=STORE" in out
+    assert f"next: medjepa prepare data={table} out=STORE data.modality=skin\n" in out
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(r["filename"], r["label"], r["group"]) for r in rows} >= {
