@@ -30,9 +30,8 @@ from medjepa.evaluation.material import Material, check_tokens
 from medjepa.evaluation.planes import (
     MOST_PLANES,
     PRINTS,
-    EncodePlanes,
+    PlaneEncoder,
     describe_planes,
-    plane_encoder,
     plane_numbers,
 )
 from medjepa.evaluation.request import Request
@@ -299,7 +298,7 @@ def _encoders(runs: Sequence[Run], request: Request) -> dict[str, Encoder3D]:
     return encoders
 
 
-def _plane_encoders(request: Request) -> dict[str, EncodePlanes]:
+def _plane_encoders(request: Request) -> dict[str, PlaneEncoder]:
     """The 2-D encoder and its untrained twin, where one is given."""
     if not request.slices:
         return {}
@@ -309,9 +308,9 @@ def _plane_encoders(request: Request) -> dict[str, EncodePlanes]:
     channels = model.encoder.patch_embedding.in_channels
     size = (model.image_size[0], model.image_size[1])
 
-    def encoder(one: LeJEPA) -> EncodePlanes:
+    def encoder(one: LeJEPA) -> PlaneEncoder:
         placed = one.to(device).eval()
-        return plane_encoder(lambda planes: placed.encode(planes.to(device)), size, channels)
+        return PlaneEncoder(lambda planes: placed.encode(planes.to(device)), size, channels)
 
     return {
         SLICES: encoder(model),

@@ -6,7 +6,8 @@ are for principal components, gradients and 2-D embeddings are means over the pl
 Legend: P planes, C channels, D features.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,8 +28,33 @@ PRINTS = "prints"
 _PRINT_PLANES = 8
 
 Floats32 = NDArray[np.float32]
-EncodePlanes = Callable[[Tensor], Tensor]
-"""Planes (P, C, H, W) in [0, 1] to (P, D)."""
+
+
+@dataclass(frozen=True)
+class PlaneEncoder:
+    """A 2-D encoder of planes of any size: brought to its size, grey as colour or the reverse.
+
+    Attributes:
+        encode: images (P, channels, *size) in [0, 1] to (P, D).
+        size: (H, W) that it sees.
+        channels: that it takes.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    size: tuple[int, int]
+    channels: int
+
+    def ready(self, plane: Floats32) -> Tensor:
+        """A plane (C, H, W) as the encoder takes it; of several contrasts each, (n, c, h, w)."""
+        parts = plane[None] if len(plane) in (1, 3) else plane[:, None]
+        matched = np.ascontiguousarray(match_channels(parts, self.channels, axis=1))
+        return resize_images(torch.from_numpy(matched), self.size)
+
+    def mean(self, planes: Sequence[Tensor]) -> Floats32:
+        """The mean embedding of planes, contrasts side by side; (n * D,)."""
+        with torch.inference_mode():
+            rows = self.encode(torch.cat(list(planes)))
+        return np.asarray(rows.reshape(len(planes), -1).float().mean(0).cpu().numpy())
 
 
 def plane_numbers(length: int, most: int = MOST_PLANES) -> list[int]:
@@ -39,30 +65,28 @@ def plane_numbers(length: int, most: int = MOST_PLANES) -> list[int]:
 
 
 def describe_planes(
-    planes: Iterable[Floats32], encoders: Mapping[str, EncodePlanes]
+    planes: Iterable[Floats32], encoders: Mapping[str, PlaneEncoder]
 ) -> dict[str, Floats32]:
     """Every description that is made of planes (C, H, W) of one volume or clip.
 
     Args:
         planes: in order, one at a time in memory.
-        encoders: 2-D encoders by name, called with one plane each.
+        encoders: 2-D encoders by name.
 
     Returns:
         Name -> (D,): PIXELS the down-sampled voxels, GRADIENTS the mean histograms, PRINTS a
         fingerprint to find copies by, and the mean of each encoder.
     """
     small, gradients, prints = [], [], []
-    embedded: dict[str, list[Floats32]] = {name: [] for name in encoders}
+    ready: dict[str, list[Tensor]] = {name: [] for name in encoders}
     for plane in planes:
         small.append(area_resize(plane[None], VOXEL_SIZE)[0])
         # A contrast has gradients of its own; three colours are one picture.
         parts = [plane] if len(plane) in (1, 3) else list(plane[:, None])
         gradients.append(np.concatenate([oriented_gradients(part[None])[0] for part in parts]))
         prints.append(thumbnail(plane))
-        with torch.inference_mode():
-            for name, encode in encoders.items():
-                rows = [encode(torch.from_numpy(part[None]))[0] for part in parts]
-                embedded[name].append(torch.cat(rows).float().cpu().numpy())
+        for name, encoder in encoders.items():
+            ready[name].append(encoder.ready(plane))
     stack = np.stack(small)  # (P, C, 16, 16)
     along = area_resize(stack.reshape(1, 1, len(stack), -1), VOXEL_PLANES, stack[0].size)
     places = plane_numbers(len(prints), _PRINT_PLANES)
@@ -74,17 +98,5 @@ def describe_planes(
         PIXELS: along.reshape(-1),
         GRADIENTS: np.asarray(np.mean(gradients, axis=0), np.float32),
         PRINTS: np.asarray(bands / (length if length > 0 else 1), np.float32),
-        **{name: np.asarray(np.mean(rows, axis=0), np.float32) for name, rows in embedded.items()},
+        **{name: encoder.mean(ready[name]) for name, encoder in encoders.items()},
     }
-
-
-def plane_encoder(
-    encode: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int
-) -> EncodePlanes:
-    """A 2-D encoder on planes of any size: brought to its size, grey as colour or the reverse."""
-
-    def embed(planes: Tensor) -> Tensor:
-        matched = match_channels(planes.numpy(), channels, axis=1)
-        return encode(resize_images(torch.from_numpy(np.ascontiguousarray(matched)), size))
-
-    return embed

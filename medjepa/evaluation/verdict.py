@@ -15,9 +15,11 @@ from collections.abc import Sequence
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.results import (
+    INFLATED,
     MAJORITY,
     PLAIN_BASELINES,
     PRETRAINED,
+    SLICES,
     UNTRAINED,
     Comparison,
     MethodResult,
@@ -164,8 +166,15 @@ def _distance(
     if not too_small and difference.high is not None and difference.high < 0:
         position = "is worse than"
     title, auc = rows[best].title, rows[best].probe.auc
-    return (
+    plain_words = (
         f"Without any training, {title[0].lower()}{title[1:]} reach {share(auc.value)} "
         f"{interval(auc)}: the pre-trained encoder {position} that "
         f"(difference {share(difference.value, sign=True)} {interval(difference, sign=True)})."
+    )
+    return plain_words + "".join(
+        f" {rows[key].title}: {share(rows[key].probe.auc.value)} {interval(rows[key].probe.auc)} "
+        f"(difference {share(against[key].difference.value, sign=True)} "
+        f"{interval(against[key].difference, sign=True)})."
+        for key in (SLICES, INFLATED)
+        if key in rows
     )

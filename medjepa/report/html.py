@@ -44,6 +44,8 @@ def render_html(report: Report) -> str:
         report=report,
         outcome_style=OUTCOME_STYLES[report.verdict.outcome],
         against={comparison.against: comparison for comparison in report.comparisons},
+        by_study=any(row.study is not None for row in report.methods),
+        attentive=any(row.attentive is not None for row in report.methods),
         unit="patients" if report.num_test_patients is not None else "images",
         interval_figure=interval_figure(report),
         loss_figures=loss_figures(report.loss_curves),

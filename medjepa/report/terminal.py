@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medjepa.evaluation.bootstrap import Estimate
-from medjepa.evaluation.results import PRETRAINED, Report
+from medjepa.evaluation.results import PRETRAINED, Report, Shortcut
 from medjepa.evaluation.verdict import interval, share
 
 _COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}
@@ -31,8 +31,24 @@ def render(report: Report) -> RenderableType:
         parts.append(Text(report.verdict.baseline))
     parts += [Text(f"{_mark(check.passed)} {check.text}") for check in report.checks]
     parts.append(_table(report))
+    parts += [Text(_shortcut(one)) for one in report.shortcuts]
     parts += [Text(f"! {warning}", style="yellow") for warning in report.warnings]
     return Padding(Group(*parts), (1, 0))
+
+
+def _shortcut(one: Shortcut) -> str:
+    """What a column has to do with the label, in a line."""
+    told = one.embedding.get(PRETRAINED)
+    within = one.within.get(PRETRAINED)
+    line = (
+        f"{'?' if one.separable else '!'} {one.column} alone predicts the label with AUC "
+        f"{share(one.alone.value)} {interval(one.alone)}"
+    )
+    if told is not None:
+        line += f"; the embedding predicts it with AUC {share(told.value)} {interval(told)}"
+    if within is not None:
+        line += f"; within one value of it the label: AUC {share(within.value)} {interval(within)}"
+    return line + ("." if one.separable else "; the label cannot be separated from it.")
 
 
 def _mark(passed: bool | None) -> str:
@@ -50,7 +66,11 @@ def _table(report: Report) -> Table:
     )
     if report.num_test_patients is None:
         table.caption += " No groups: intervals too narrow."
-    for header in ("features", "AUC", "difference", "balanced accuracy", "AUC, kNN"):
+    by_study = any(row.study is not None for row in report.methods)
+    attentive = any(row.attentive is not None for row in report.methods)
+    headers = ["features", "AUC", "difference", "balanced accuracy", "AUC, kNN"]
+    headers += ["AUC by study"] * by_study + ["AUC, attentive"] * attentive
+    for header in headers:
         table.add_column(header)
     against = {comparison.against: comparison.difference for comparison in report.comparisons}
     for row in report.methods:
@@ -61,6 +81,8 @@ def _table(report: Report) -> Table:
             "" if difference is None else _number(difference, sign=True),
             _number(row.probe.balanced_accuracy),
             _number(row.knn.auc),
+            *["" if row.study is None else _number(row.study.auc)] * by_study,
+            *["" if row.attentive is None else _number(row.attentive.auc)] * attentive,
             style="bold" if row.key == PRETRAINED else "",
         )
         spread = row.probe.spread("auc")
