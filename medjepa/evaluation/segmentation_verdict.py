@@ -6,6 +6,9 @@ patients. At each share of the labels by itself; the headline is the largest sha
 - Fewer than `MIN_PATIENTS` patients were tested, or no interval exists: cannot tell.
 - Lower end above zero: helped.
 - Upper end below `WORTHWHILE`: did not help (a gain that would matter is ruled out).
+- Either of them, but some seed by itself points the other way (no gain; a gain of `WORTHWHILE`):
+  cannot tell. Training a network again often changes more than drawing other patients does, and
+  that is not in the interval.
 - Otherwise: cannot tell, with the difference that this many patients could have found.
 """
 
@@ -85,6 +88,9 @@ def decide(
     else:
         outcome = "cannot tell"
         because = f"so many patients find differences from about {share(detectable)} on"
+    if outcome != "cannot tell" and (odd := _odd_seeds(outcome, at[PRETRAINED], against[SCRATCH])):
+        outcome = "cannot tell"
+        because = f"the seeds disagree: {odd}"
     headline = {
         "helped": "Pre-training helped",
         "did not help": "Pre-training did not help",
@@ -123,6 +129,16 @@ def _alone(at: dict[str, SegmentationRow], labels: str, who: str) -> Verdict:
         baseline="",
         detectable=None,
     )
+
+
+def _odd_seeds(outcome: str, row: SegmentationRow, gain: SegmentationComparison) -> str:
+    """Seeds that by themselves point the other way, with their differences; "" if none does."""
+    odd = [
+        f"{share(one.value, sign=True)} with seed {seed}"
+        for seed, one in zip(row.seeds, gain.per_seed, strict=False)
+        if (one.value <= 0 if outcome == "helped" else one.value >= WORTHWHILE)
+    ]
+    return ", ".join(odd)
 
 
 def _seeds(row: SegmentationRow, gain: SegmentationComparison) -> str:

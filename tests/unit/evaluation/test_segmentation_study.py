@@ -140,6 +140,25 @@ def test_the_verdict_follows_its_rule(gain, noise, outcome):
     assert f"{abs(gain):.3f}"[1:] in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("gains", "outcome"),
+    [
+        ((0.05, 0.03), "helped"),
+        ((0.08, -0.02), "cannot tell"),
+        ((-0.05, -0.03), "did not help"),
+        ((-0.05, 0.02), "cannot tell"),
+    ],
+)
+def test_seeds_that_disagree_decide_nothing(gains, outcome):
+    scratch = dices(60, mean=0.6)
+    parts = [part("scratch", scratch, seed=seed) for seed in (0, 1)]
+    parts += [part("pretrained", scratch + gain, seed=seed) for seed, gain in enumerate(gains)]
+    study = gather(parts, num_resamples=200)
+    found = decide(rows(study), compare(study), 1.0, num_patients=60)
+    assert found.outcome == outcome
+    assert ("the seeds disagree" in found.sentence) == (outcome == "cannot tell")
+
+
 def test_with_few_patients_nothing_is_decided():
     values = dices(19)
     found = verdict(values + 0.1, values)
