@@ -79,6 +79,35 @@ def grouped_parts(
     return _deal(stratum, num_parts, np.random.default_rng(seed))[group]
 
 
+def draw_split(
+    target: Integers,
+    groups: Sequence[Hashable] | None,
+    test_fraction: float,
+    *,
+    rng: np.random.Generator,
+) -> Fold:
+    """Draw a share of the patients of each class for the test, each patient equally likely.
+
+    Unlike a split that evens out images, this one reaches every patient when it is repeated. A
+    class has at least one patient on each side; the only patient of a class is learnt from.
+
+    Args:
+        target: (N,) class indices.
+        groups: (N,) patients; None takes every image as its own.
+        test_fraction: share of the patients of each class, in (0, 1).
+        rng: of the draw.
+    """
+    group = group_index(len(target), groups)
+    stratum = strata(target, group)
+    tested: list[NDArray[np.int64]] = []
+    for label in np.unique(stratum):
+        members = rng.permutation(np.flatnonzero(stratum == label))
+        num = min(max(1, round(test_fraction * len(members))), len(members) - 1)
+        tested.append(members[:num])
+    is_test = np.isin(group, np.concatenate(tested))
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
 def draw_labels(
     target: Integers,
     groups: Sequence[Hashable] | None,

@@ -14,6 +14,7 @@ from medjepa.data.store import Store
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.evaluation.class_rule import ClassRule
+from medjepa.evaluation.folds import draw_split
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.task import Task
 from medjepa.training import sources
@@ -79,7 +80,7 @@ def gather(
         split: column of a given split; None takes "split" if there is one; "auto" makes one.
         table: a CSV with these columns, if it does not lie beside the images.
         test_fraction: of a split that is made here.
-        seed: of a split that is made here; further ones have the seeds after it.
+        seed: of the splits that are made here.
         classes: makes one class of several values; None takes each value for a class.
         num_splits: how many splits are made here.
         study: column of studies; None takes the patients for studies.
@@ -110,12 +111,14 @@ def gather(
             f"split={AUTO_SPLIT} makes splits by patient instead"
         )
     keys = tuple(f"{stores[i].keys[item]}" for i, one in enumerate(sets) for item in one.indices)
-    drawn = [
-        _share_out(target, groups, keys, parts, test_fraction, seed + n) for n in range(num_splits)
-    ]
-    how = drawn[0][2]
     if num_splits > 1:
-        how = f"{num_splits} splits{how.removeprefix('split')} to {seed + num_splits - 1}, averaged"
+        rngs = [np.random.default_rng((seed, n)) for n in range(num_splits)]
+        pairs = [draw_split(target, groups or keys, test_fraction, rng=rng) for rng in rngs]
+        by = "by patient" if groups is not None else "by image"
+        how = f"{num_splits} splits drawn {by}, {test_fraction:.0%} for the test, seed {seed}"
+    else:
+        train, test, how = _share_out(target, groups, keys, parts, test_fraction, seed)
+        pairs = [(train, test)]
     codes = _studies(stores, sets, study)
     numbered = _numbered([code or f"item {i}" for i, code in enumerate(codes)])
     tasks = [
@@ -128,7 +131,7 @@ def gather(
             test=test,
             studies=numbered if any(codes) else None,
         )
-        for train, test, _ in drawn
+        for train, test in pairs
     ]
     return LabelledImages(
         indices=np.concatenate(

@@ -326,7 +326,8 @@ def _images_run(path: str | Path, key: str) -> LeJEPA:
 
 
 def _notes(pipeline: VolumePipeline, counts: Sequence[int]) -> tuple[str, ...]:
-    what = "windows" if pipeline.kind == "volume" else "clips"
+    what = ("window", "a volume") if pipeline.kind == "volume" else ("clip", "a video")
     low, high = min(counts), max(counts)
     each = f"{low}" if low == high else f"{low} to {high}"
-    return (f"An embedding is the mean over {each} {what} of {pipeline.kind}s of any size.",)
+    plural = "" if high == 1 else "s"
+    return (f"An embedding is the mean over {each} {what[0]}{plural} of {what[1]}.",)

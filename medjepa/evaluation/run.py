@@ -94,7 +94,7 @@ def evaluate(
         privacy: "allow" takes DICOM whose header identifies its patient.
         num_classes: refuse labels that name another number of classes.
         test_fraction: of a split that is made here.
-        num_splits: splits made here, with seeds from `seed` on, over which numbers are averaged.
+        num_splits: splits drawn here, over which every number is averaged.
         shortcuts: columns that might give the label away; None finds them, () looks at none.
         study: column of studies, over whose clips scores are averaged; None takes the patients.
         clips: of a video, how many parts are embedded and averaged.

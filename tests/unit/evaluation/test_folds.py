@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from medjepa.evaluation.folds import draw_labels, validation_folds
+from medjepa.evaluation.folds import draw_labels, draw_split, validation_folds
 
 
 def patients(num=80, *, seed=0):
@@ -67,3 +67,20 @@ def test_a_class_that_never_comes_alone_is_drawn_too():
     group = ["a", "a", "b", "b", "c"]
     rows = draw_labels(label, group, 0.01, rng=np.random.default_rng(0))
     assert set(label[rows]) == {0, 1}
+
+
+def test_repeated_splits_reach_every_patient_and_tear_none_apart():
+    # A patient with most of the images is tested as often as any other.
+    group = np.concatenate([np.zeros(30, np.int64), np.arange(1, 13)])
+    target = group % 2
+    times = np.zeros(13)
+    for seed in range(60):
+        train, test = draw_split(target, list(group), 0.3, rng=np.random.default_rng(seed))
+        assert not set(group[train]) & set(group[test])
+        assert len(train) + len(test) == len(group)
+        assert set(target[train]) == set(target[test]) == {0, 1}
+        times[np.unique(group[test])] += 1
+    assert times.min() > 60 * 0.3 / 2
+    lonely = np.array([0, 0, 0, 1])
+    train, test = draw_split(lonely, None, 0.3, rng=np.random.default_rng(0))
+    assert 3 in train
