@@ -74,6 +74,17 @@ def test_distances_equal_brute_force_over_all_pairs_of_surface_voxels(case):
     )
 
 
+def test_surfaces_in_many_pieces_give_the_same_distances(monkeypatch):
+    rng = np.random.default_rng(0)
+    truth, prediction = rng.random((9, 10, 11)) < 0.1, rng.random((9, 10, 11)) < 0.2
+    whole = surface_distances(truth, prediction, (2.0, 1.0, 0.5))
+    monkeypatch.setattr("medjepa.evaluation.surface.POINTS_AT_ONCE", 7)
+    assert surface_distances(truth, prediction, (2.0, 1.0, 0.5)) == whole
+    assert (whole.hd95, whole.mean) == pytest.approx(
+        brute_force(truth, prediction, (2.0, 1.0, 0.5)), abs=1e-6
+    )
+
+
 def test_a_shifted_box_is_as_far_as_it_was_shifted_in_mm():
     truth, prediction = np.zeros((20, 20, 20), bool), np.zeros((20, 20, 20), bool)
     truth[5:9, 5:9, 5:9], prediction[8:12, 5:9, 5:9] = True, True
