@@ -220,6 +220,20 @@ class Volumes:
             steps[0] = steps[0] * self.pipeline.frame_step if seconds is None else seconds
         return torch.from_numpy(steps)
 
+    def takes(self, item: int) -> bool:
+        """Whether an item of the stores is of the encoder's kind."""
+        return item in self._places
+
+    def embed_place(
+        self, number: int, encoders: dict[str, Encoder3D], batch_size: int
+    ) -> tuple[dict[str, Floats32], list[tuple[Crop, int]]]:
+        """As `embed`, of one item of the dataset (of a stack: one slice)."""
+        spacing, crops = self.spacing(number), list(self.crops(number))
+        functions = {name: _with_spacing(one, spacing) for name, one in encoders.items()}
+        windows = (self.dataset.read_crop(crop) for crop in crops)
+        rows, weights = embed_windows(windows, functions, batch_size=batch_size)
+        return rows, list(zip(crops, weights, strict=True))
+
     def embed(
         self, item: int, encoders: dict[str, Encoder3D], batch_size: int
     ) -> tuple[dict[str, Floats32], list[tuple[Crop, int]]]:
@@ -227,12 +241,9 @@ class Volumes:
         parts: list[dict[str, Floats32]] = []
         weighed: list[tuple[Crop, int]] = []
         for number in self.places(item):
-            spacing, crops = self.spacing(number), list(self.crops(number))
-            functions = {name: _with_spacing(one, spacing) for name, one in encoders.items()}
-            windows = (self.dataset.read_crop(crop) for crop in crops)
-            rows, weights = embed_windows(windows, functions, batch_size=batch_size)
+            rows, own = self.embed_place(number, encoders, batch_size)
             parts.append(rows)
-            weighed += list(zip(crops, weights, strict=True))
+            weighed += own
         means = {
             name: np.asarray(np.mean([part[name] for part in parts], axis=0), np.float32)
             for name in encoders

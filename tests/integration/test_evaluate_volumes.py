@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file
 
 from medjepa.checkpoint import load_encoder, save_checkpoint
 from medjepa.cli.main import main
@@ -193,3 +194,28 @@ def test_clips_of_any_length(clips, tmp_path):
     # 40 frames give four clips of 16, shorter ones a single one that holds its last frame.
     assert {one.num_clips for one in report.studies} == {1, 4}
     assert not report.shortcuts
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "safetensors"])
+def test_embed_writes_features_and_keeps_names_private(volumes, tmp_path, capsys, kind):
+    run, out = write_run(tmp_path / "run"), tmp_path / "out"
+    asked = [f"checkpoint={run}", f"data={volumes}", f"out={out}", f"format={kind}"]
+    assert main(["embed", *asked, "data.num_workers=0"]) == 0
+    items = list(csv.DictReader((out / "items.csv").read_text().splitlines()))
+    files = list(csv.DictReader((out / "private" / "files.csv").read_text().splitlines()))
+    assert len(items) == len(files) == 48
+    assert stat.S_IMODE((out / "private").stat().st_mode) == 0o700
+    public = (out / "items.csv").read_text() + capsys.readouterr().out
+    assert "Meier" not in public.replace(str(tmp_path), "")
+    if kind == "npz":
+        features = np.load(out / "embeddings.npz")["embeddings"]
+    elif kind == "csv":
+        table = np.loadtxt(out / "embeddings.csv", delimiter=",", skiprows=1)
+        features = table[:, 1:].astype(np.float32)
+    else:
+        features = load_file(out / "embeddings.safetensors")["embeddings"]
+    expected = load_encoder(run, device="cpu").embed([volumes / row["file"] for row in files[:2]])
+    assert features[:2] == pytest.approx(expected, abs=1e-4)
+    (out / "mine.txt").write_text("x")
+    assert main(["embed", *asked]) == 2
+    assert "holds other things" in capsys.readouterr().err

@@ -1,0 +1,192 @@
+"""`embed`: from a checkpoint and a folder to rows of features, with a table of what they are."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medjepa.checkpoint import load_encoder
+from medjepa.config import Config
+from medjepa.data.cache import ensure_store
+from medjepa.data.files import write_atomic
+from medjepa.data.private_map import PRIVATE, write_private
+from medjepa.data.selection import selection_of
+from medjepa.data.store import Store
+from medjepa.data.store_dataset import StoreDataset, check_intensity
+from medjepa.data.volume_cache import ensure_volumes
+from medjepa.data.volume_store import VolumeStore
+from medjepa.encoders import Encoder, VolumeEncoder
+from medjepa.errors import DataError
+from medjepa.evaluation.embed import embed, encoder_of
+from medjepa.evaluation.material_volumes import Encoder3D, Volumes
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+COLUMNS = ("row", "key", "part", "patient", "num_windows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """Rows of features, and what each is of.
+
+    Attributes:
+        features: (N, D).
+        items: (N,) of key of the content, part (slice or frame) of it, keyed pseudonym of the
+            patient ("" where none is known), number of windows or clips.
+        paths: (N,) the file below its source; private.
+    """
+
+    features: NDArray[np.float32]
+    items: tuple[tuple[str, int, str, int], ...]
+    paths: tuple[str, ...]
+
+
+def embed_sources(config: Config, *, progress: Progress) -> Embedded:
+    """Open or prepare the sources, and embed everything in them that the checkpoint takes.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        DataError: a source cannot be used.
+    """
+    assert isinstance(config.checkpoint, str)
+    encoder = load_encoder(config.checkpoint, device=config.hardware.device)
+    if isinstance(encoder, VolumeEncoder):
+        return _volumes(encoder, config, progress)
+    return _images(encoder, config, progress)
+
+
+def write_embeddings(found: Embedded, out: str | Path, kind: str) -> Path:
+    """Write features, items.csv and private/files.csv into a new folder; returns the features.
+
+    Raises:
+        DataError: the folder holds other things.
+    """
+    out = Path(out)
+    name = f"embeddings.{kind}"
+    own = {"items.csv", PRIVATE, *(f"embeddings.{one}" for one in ("npz", "csv", "safetensors"))}
+    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - own):
+        raise DataError(f"{out}: this folder holds other things; choose a new one with out=")
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [(number, *item) for number, item in enumerate(found.items)]
+    write_private(out, "files.csv", _csv(("row", "file"), enumerate(found.paths)))
+    write_atomic(out / "items.csv", _csv(COLUMNS, rows))
+    write_atomic(out / name, _features(found.features, kind))
+    return out / name
+
+
+def _images(encoder: Encoder, config: Config, progress: Progress) -> Embedded:
+    data, pipeline = config.data, encoder.pipeline
+    height, width = pipeline.size
+    stores = ensure_store(
+        data.sources,
+        size=height if height == width else (height, width),
+        fit=pipeline.fit,
+        frames_per_clip=data.frames_per_clip,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=selection_of(data),
+        privacy=config.privacy,
+        modality=_modality(config) or pipeline.intensity.modality,
+        table=data.table,
+        image_column=data.image_column,
+        group_column=data.one_group_column,
+        pattern=data.pattern,
+        cache_dir=data.cache_dir or None,
+        num_workers=data.num_workers,
+        progress=progress,
+    )
+    check_intensity(stores, pipeline.intensity)
+    images = StoreDataset(
+        stores,
+        image_size=pipeline.image_size or pipeline.size,
+        channels=1 if pipeline.channels == 1 else 3,
+    )
+    with progress("embed images", len(images)) as advance:
+        encode = {"": encoder_of(encoder.model, encoder.device)}
+        rows = embed(images, encode, batch_size=config.evaluation.batch_size, advance=advance)[""]
+    items = [(i.key, i.part, i.group, 1) for store in stores for i in store.items]
+    return Embedded(features=rows, items=tuple(items), paths=_paths(stores))
+
+
+def _volumes(encoder: VolumeEncoder, config: Config, progress: Progress) -> Embedded:
+    data, pipeline = config.data, encoder.pipeline
+    stores = ensure_volumes(
+        data.sources,
+        spacing=pipeline.spacing,
+        frame_size=pipeline.frame_size,
+        fit=pipeline.fit,
+        contrasts=pipeline.contrasts,
+        fourth_axis=pipeline.fourth_axis,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=selection_of(data),
+        privacy=config.privacy,
+        modality=_modality(config) or pipeline.intensity.modality,
+        table=data.table,
+        image_column=data.image_column,
+        group_column=data.one_group_column,
+        pattern=data.pattern,
+        cache_dir=data.cache_dir or None,
+        num_workers=data.num_workers,
+        progress=progress,
+    )
+    check_intensity(stores, pipeline.intensity)
+    asked = config.evaluation
+    volumes = Volumes(stores, pipeline, clips=asked.clips, overlap=asked.overlap)
+    one = {"": Encoder3D(encoder.model, torch.device(encoder.device))}
+    found = [(store, index) for store in stores for index in range(len(store))]
+    rows, items, kept = [], [], []
+    paths = _paths(stores)
+    with progress("embed volumes and clips", len(found)) as advance:
+        for number, (store, index) in enumerate(found):
+            if volumes.takes(number):
+                for part, place in enumerate(volumes.places(number)):
+                    means, weighed = volumes.embed_place(place, one, asked.batch_size)
+                    rows.append(means[""])
+                    item = store.items[index]
+                    items.append((item.key, part, item.group, len(weighed)))
+                    kept.append(paths[number])
+            advance(1)
+    return Embedded(features=np.stack(rows), items=tuple(items), paths=tuple(kept))
+
+
+def _modality(config: Config) -> tuple[str | None, ...] | None:
+    return None if config.data.modality == "auto" else config.data.kinds_of_image
+
+
+def _paths(stores: list[Store] | list[VolumeStore]) -> tuple[str, ...]:
+    """The file of every item, below its source; "" where a store has no private folder."""
+    paths = []
+    for store in stores:
+        known: dict[str, str] = {}
+        try:
+            for record in store.private_map().files:
+                known.setdefault(record.key, record.path)
+        except DataError:
+            known = {}
+        paths += [known.get(key, "") for key in store.keys]
+    return tuple(paths)
+
+
+def _features(features: NDArray[np.float32], kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "npz":
+        np.savez(buffer, embeddings=features)
+        return buffer.getvalue()
+    if kind == "safetensors":
+        from safetensors.numpy import save
+
+        return bytes(save({"embeddings": np.ascontiguousarray(features)}))
+    names = ["row", *(f"f{n}" for n in range(features.shape[1]))]
+    return _csv(names, ([n, *(f"{v:.9g}" for v in row)] for n, row in enumerate(features)))
+
+
+def _csv(header: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    return text.getvalue().encode(errors="replace")
