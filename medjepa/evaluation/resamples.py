@@ -123,7 +123,8 @@ def average(scores: Floats, groups: Sequence[Integers]) -> Floats:
     """Mean of the scores (N, C) of each group of rows; (num_groups, C)."""
     if not groups:
         return np.empty((0, scores.shape[1]))
-    return np.stack([scores[rows].mean(0) for rows in groups])
+    # A mean of equal numbers may differ from them in its last digit, which would break ties.
+    return np.stack([scores[rows].mean(0) for rows in groups]).round(12)
 
 
 def _complete(counts: np.ndarray, patient: Integers, labels: Integers) -> np.ndarray:
