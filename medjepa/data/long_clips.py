@@ -10,6 +10,7 @@ import numpy as np
 from medjepa.data.decode import limits
 from medjepa.data.decode.sniff import sniff
 from medjepa.data.decode.video import clip_image, collect, video_file
+from medjepa.data.intensity import is_grey
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.resize import Fit, fit_to
 from medjepa.errors import InputWarning
@@ -18,6 +19,26 @@ from medjepa.types import MedicalImage
 SMALL = "small_frames"
 """Key of `MedicalImage.facts`: the frames were cropped and made small while they were read."""
 _CHANNELS = 3
+_FRAMES_PER_BLOCK = 256
+
+
+class _Blocks:
+    """Keeps small frames side by side.
+
+    Each by itself would lie in the hole that a large frame left, and the next large one, which no
+    longer fits there, would take new memory: in the end as much as all large frames together.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, ...], list[np.ndarray]] = {}
+
+    def keep(self, frame: np.ndarray) -> np.ndarray:
+        free = self._free.setdefault(frame.shape, [])
+        if not free:
+            free += list(np.empty((_FRAMES_PER_BLOCK, *frame.shape), frame.dtype))
+        place = free.pop()
+        place[:] = frame
+        return place
 
 
 def is_long(path: str) -> bool:
@@ -63,11 +84,13 @@ def read_small(path: str, size: tuple[int, int], fit: Fit, plan: IntensityPlan) 
     )
     box = plan.crop_box(over_time)
 
+    blocks = _Blocks()
+
     def shrink(frame: np.ndarray) -> np.ndarray:
         kept = frame if box is None else frame[box[0] : box[2], box[1] : box[3]]
         channels = kept[None] if kept.ndim == 2 else np.moveaxis(kept, 2, 0)
         small = fit_to(channels, size, fit=fit)
-        return small[0] if kept.ndim == 2 else np.moveaxis(small, 0, 2)
+        return blocks.keep(small[0] if is_grey(small) else np.moveaxis(small, 0, 2))
 
     image = clip_image(path, *collect(path, "video", each=shrink))
     notes = ("frames cropped and made small while they were read",)
