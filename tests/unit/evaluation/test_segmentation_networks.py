@@ -12,7 +12,7 @@ from medjepa.errors import ConfigError
 from medjepa.evaluation import segmentation_networks
 from medjepa.evaluation.segmentation_networks import learner, network_of, settings_of
 from medjepa.models.vjepa import VJEPA
-from medjepa.training.finetune import Finetuned
+from medjepa.training.finetune import Finetuned, FinetuneSettings
 from medjepa.training.interrupts import StopWish
 
 
@@ -104,6 +104,10 @@ def test_the_budget_is_steps_or_minutes_and_a_thousand_steps_by_default():
     assert settings_of(Config(finetune=FinetuneConfig(minutes=2.0))).steps is None
     with pytest.raises(ConfigError, match="one of the two"):
         settings_of(Config(finetune=FinetuneConfig(minutes=2.0, steps=3)))
+
+
+def test_the_settings_defaults_are_those_of_the_recipe():
+    assert settings_of(Config()) == FinetuneSettings(steps=1000)
 
 
 def test_an_unknown_network_is_named(model):
