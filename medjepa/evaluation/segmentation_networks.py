@@ -108,18 +108,28 @@ def check_methods(methods: Sequence[str], model: VJEPA, outputs: int) -> None:
 
 
 def learner(
-    settings: FinetuneSettings, volumes: VolumeCases, *, device: torch.device, wish: StopWish
+    settings: FinetuneSettings,
+    volumes: VolumeCases,
+    *,
+    window: Sequence[int],
+    device: torch.device,
+    wish: StopWish,
 ) -> Learn:
-    """Return what trains a network on crops of some cases."""
+    """Return what trains a network on crops of some cases.
+
+    Crops have the size of the window in which cases are predicted, which may be smaller than what
+    pre-training cut its views from: not every network takes another size.
+    """
     values = None if volumes.regions else label_values(volumes.structures).tolist()
     images = volumes.images
+    first, second, third = window
 
     def learn(
         network: nn.Module, train: Integers, *, method: str, folder: Path, seed: int
     ) -> Trained:
         chosen = VolumeDataset(
             images.stores,
-            crop=images.crop,
+            crop=(first, second, third),
             channels=images.channels,
             indices=images.indices[train],
             seed=seed,

@@ -114,7 +114,7 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
             lambda method, seed: network_of(
                 method, pretrained[seed].model, num_outputs(opened.volumes), seed=seed
             ),
-            learner(recipe, opened.volumes, device=device, wish=wish),
+            learner(recipe, opened.volumes, window=plan.window, device=device, wish=wish),
             out,
             progress=progress,
             wish=wish,

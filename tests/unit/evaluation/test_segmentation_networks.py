@@ -90,9 +90,13 @@ def test_training_sees_the_training_cases_and_no_other(monkeypatch):
     volumes = SimpleNamespace(images=images, maps=(), structures=STRUCTURES, regions=False)
     settings = settings_of(Config(finetune=FinetuneConfig(steps=5)))
     unchecked = getattr(learner, "__wrapped__", learner)  # stand-ins are not of the annotated types
-    trained = unchecked(settings, volumes, device=torch.device("cpu"), wish=StopWish())(
+    learn = unchecked(
+        settings, volumes, window=(4, 6, 8), device=torch.device("cpu"), wish=StopWish()
+    )
+    trained = learn(
         torch.nn.Identity(), np.array([0, 2]), method="scratch", folder=Path("part"), seed=4
     )
+    assert asked["crop"] == (4, 6, 8)  # of the window it predicts in, not of pre-training
     assert asked["indices"].tolist() == [3, 8]
     assert asked["seed"] == 4
     assert asked["data"][1] == [0, 2, 5]
