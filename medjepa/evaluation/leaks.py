@@ -8,6 +8,7 @@ import numpy as np
 from medjepa.data.duplicates import near_pairs
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.pretraining_images import PretrainingImages
 from medjepa.evaluation.results import Check
 from medjepa.evaluation.task import Task
 
@@ -18,6 +19,7 @@ def check_splits(
     prints: np.ndarray,
     keys: Sequence[str],
     used: Collection[str] | None,
+    before: PretrainingImages | None = None,
 ) -> tuple[list[Task], list[Check], list[tuple[int, int]]]:
     """Look for leaks in every split.
 
@@ -27,6 +29,7 @@ def check_splits(
         prints: (N, D) fingerprints.
         keys: (N,) hashes of the images' files.
         used: hashes of the files that pre-training recorded; None if it recorded none.
+        before: those images of pre-training that are still here.
 
     Returns:
         The splits without training copies of test images; what was found, of several splits what
@@ -37,7 +40,9 @@ def check_splits(
         patients = check_patients(task)
         train, copies = drop_copies(pictures, task.train, task.test)
         train, near, own = drop_near_copies(prints, train, task.test)
-        seen = check_pretraining(keys, task.test, used, prints=prints, groups=task.groups)
+        seen = check_pretraining(
+            keys, task.test, used, prints=prints, groups=task.groups, before=before
+        )
         clean.append(replace(task, train=train))
         found.append([patients, copies, near, seen])
         pairs |= set(own)
@@ -132,10 +137,12 @@ def check_pretraining(
     *,
     prints: np.ndarray | None = None,
     groups: Sequence[str] | None = None,
+    before: PretrainingImages | None = None,
 ) -> Check:
     """Say whether pre-training has seen the test images or their patients (without labels).
 
-    Near-copies and patients are compared with those images of pre-training that are here too.
+    Patients are compared with those images of pre-training that are evaluated too; copies in
+    another form also with those that `before` holds.
 
     Args:
         keys: (N,) hashes of the images' contents.
@@ -143,6 +150,7 @@ def check_pretraining(
         pretraining_keys: hashes that the run recorded; None if it recorded none.
         prints: (N, D) fingerprints.
         groups: (N,) patients.
+        before: those images of pre-training that are still here.
     """
     if pretraining_keys is None:
         return Check(
@@ -156,10 +164,13 @@ def check_pretraining(
     if seen:
         found.append(f"used {seen:,} of the {len(test):,} test images")
     rest = test[~used[test]]
+    near: set[int] = set()
     if prints is not None and used.any():
-        near = {j for _, j, _ in near_pairs(prints[used], prints[rest])}
-        if near:
-            found.append(f"used {len(near):,} of them in another form")
+        near = {int(rest[j]) for _, j, _ in near_pairs(prints[used], prints[rest])}
+    if prints is not None and before is not None:
+        near |= {image for _, image in before.near(prints, keys, rest)}
+    if near:
+        found.append(f"used {len(near):,} of them in another form")
     if groups is not None:
         shared = {groups[int(i)] for i in np.flatnonzero(used)} & {groups[int(i)] for i in rest}
         if shared:
@@ -167,10 +178,20 @@ def check_pretraining(
     if not found:
         return Check(
             passed=True,
-            text=f"None of the test images was among the {len(known):,} that pre-training used.",
+            text=f"None of the test images was among the {len(known):,} that pre-training used"
+            f"{_compared(before)}.",
         )
     return Check(
         passed=False,
         text=f"Pre-training {' and '.join(found)} (without their labels): "
         "on images of new patients the encoder may do less well.",
     )
+
+
+def _compared(before: PretrainingImages | None) -> str:
+    if before is None:
+        return ""
+    if not before.keys:
+        return " (equal files: its images are no longer here, other forms were not looked for)"
+    missing = f"; {before.num_missing:,} are no longer here" if before.num_missing else ""
+    return f" (other forms looked for among {len(before.keys):,}{missing})"

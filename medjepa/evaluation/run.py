@@ -22,6 +22,7 @@ from medjepa.evaluation.material import Material
 from medjepa.evaluation.material_images import embed_images
 from medjepa.evaluation.material_volumes import embed_volumes
 from medjepa.evaluation.metrics import Floats, Integers
+from medjepa.evaluation.pretraining_images import pretraining_images
 from medjepa.evaluation.protocol import Features
 from medjepa.evaluation.request import Progress, Request
 from medjepa.evaluation.results import (
@@ -164,10 +165,17 @@ def evaluate(
         )
     recorded = [run.used_keys for run in runs if run.used_keys is not None]
     used = frozenset().union(*recorded) if len(recorded) == len(runs) else None
+    splits = [labelled.task, *labelled.further]
+    before = None
+    if used is not None and not is_volume:
+        before = pretraining_images(used, [run.folder for run in runs], cache_dir)
     tasks, checks, pairs = check_splits(
-        [labelled.task, *labelled.further], material.pictures, material.prints, labelled.keys, used
+        splits, material.pictures, material.prints, labelled.keys, used, before
     )
-    write_leak_list(material.stores, labelled.keys, pairs)
+    tested = np.unique(np.concatenate([task.test for task in splits]))
+    again = before.near(material.prints, labelled.keys, tested) if before is not None else []
+    again += [(labelled.keys[i], int(i)) for i in tested if labelled.keys[i] in (used or ())]
+    write_leak_list(material.stores, labelled.keys, pairs, again)
     columns = find_columns(
         labelled.cells,
         labelled.task.groups,

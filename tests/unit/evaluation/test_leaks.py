@@ -1,6 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from image_files import grey, write_png
 
+from medjepa.config import Config, save_yaml
+from medjepa.data import open_store, prepare
 from medjepa.data.duplicates import fingerprints
 from medjepa.errors import DataError
 from medjepa.evaluation.leaks import (
@@ -9,6 +14,7 @@ from medjepa.evaluation.leaks import (
     drop_copies,
     drop_near_copies,
 )
+from medjepa.evaluation.pretraining_images import PretrainingImages, pretraining_images
 from medjepa.evaluation.protocol import Task
 
 
@@ -80,3 +86,49 @@ def test_pretraining_on_a_test_image_in_another_form_or_on_its_patient_is_told()
         keys, test, {"a"}, prints=prints(1, 2, 3, 4), groups=["p", "q", "r", "s"]
     )
     assert apart.passed is True
+
+
+def before(*seeds, missing=0):
+    return PretrainingImages(
+        prints=prints(*seeds), keys=tuple(f"p{seed}" for seed in seeds), num_missing=missing
+    )
+
+
+def test_pretraining_elsewhere_on_a_test_image_in_another_form_is_told():
+    keys, test = ["a", "b", "c", "d"], np.array([2, 3])
+    here = prints(1, 2, 3, 4)
+    seen = check_pretraining(keys, test, {"p3", "p9"}, prints=here, before=before(3, 9))
+    assert seen.passed is False and "1 of them in another form" in seen.text
+    assert before(3, 9).near(here, keys, test) == [("p3", 2)]
+    # What was evaluated under its own content hash is the same file, and counted as such.
+    assert before(3).near(here, ["a", "b", "p3", "d"], test) == []
+    clean = check_pretraining(keys, test, {"p8", "p9"}, prints=here, before=before(8, missing=1))
+    assert clean.passed is True and "among 1; 1 are no longer here" in clean.text
+    gone = check_pretraining(keys, test, {"p9"}, prints=here, before=before_nothing())
+    assert gone.passed is True and "other forms were not looked for" in gone.text
+
+
+def before_nothing():
+    return PretrainingImages(prints=np.zeros((0, 1), np.float32), keys=(), num_missing=1)
+
+
+def test_the_images_of_a_run_are_found_in_its_store_and_in_the_cache(tmp_path):
+    for name, seeds in (("a", (1, 2, 3)), ("b", (4, 5))):
+        for seed in seeds:
+            write_png(tmp_path / name / f"{seed}.png", grey(seed, (40, 40)))
+    prepare(tmp_path / "a", tmp_path / "store", size=32, num_workers=0)
+    prepare(tmp_path / "b", tmp_path / "cache" / "stores" / "0", size=32, num_workers=0)
+    run = tmp_path / "run"
+    run.mkdir()
+    save_yaml(replace_source(Config(), tmp_path / "store"), run / "config.yaml")
+    first, second = open_store(tmp_path / "store"), open_store(tmp_path / "cache/stores/0")
+    used = {*first.keys[:2], *second.keys, "elsewhere"}
+    found = pretraining_images(used, [run], tmp_path / "cache")
+    assert set(found.keys) == used - {"elsewhere"} and found.num_missing == 1
+    assert len(found.prints) == 4
+    nowhere = pretraining_images(used, [tmp_path / "none"], tmp_path / "none")
+    assert nowhere.keys == () and nowhere.num_missing == 5
+
+
+def replace_source(config, path):
+    return replace(config, data=replace(config.data, data_dir=str(path)))

@@ -1,0 +1,97 @@
+"""What pre-training saw, where it still lies: a test image may be there in another form."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medjepa.config import load_config
+from medjepa.data.cache import default_cache
+from medjepa.data.duplicates import fingerprints, near_pairs, thumbnail
+from medjepa.data.store import Store, open_store
+from medjepa.data.store_index import is_store
+from medjepa.errors import ConfigError, DataError
+
+_CONFIG, _BATCH = "config.yaml", 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingImages:
+    """Those images of pre-training that are still here.
+
+    Attributes:
+        prints: (N, D) fingerprints.
+        keys: (N,) content hashes of their files.
+        num_missing: images that pre-training used and that are in no store here.
+    """
+
+    prints: np.ndarray
+    keys: tuple[str, ...]
+    num_missing: int
+
+    def near(
+        self, prints: np.ndarray, keys: Sequence[str], tested: np.ndarray
+    ) -> list[tuple[str, int]]:
+        """(Key of an image of pre-training, test image) that show one picture as two files."""
+        known = set(self.keys)
+        rest = np.array([i for i in tested if keys[i] not in known], dtype=np.int64)
+        if not len(rest) or not len(self.keys):
+            return []
+        pairs = near_pairs(self.prints, prints[rest])
+        return [(self.keys[i], int(rest[j])) for i, j, _ in pairs]
+
+
+def pretraining_images(
+    used: Collection[str], folders: Iterable[Path], cache_dir: str | Path | None
+) -> PretrainingImages:
+    """Look for the images of runs in the stores that their settings name, and in the cache.
+
+    Args:
+        used: content hashes of the images' files.
+        folders: of the runs.
+        cache_dir: where raw folders are prepared; None for the user's cache folder.
+    """
+    wanted, prints, keys = set(used), [], []
+    for store in _stores(folders, cache_dir):
+        if not wanted:
+            break
+        here = {key: index for index, key in enumerate(store.keys) if key in wanted}
+        if here:
+            prints.append(_prints(store, np.array(list(here.values()), dtype=np.int64)))
+            keys += list(here)
+            wanted -= set(here)
+    return PretrainingImages(
+        prints=np.concatenate(prints) if prints else np.zeros((0, 1), np.float32),
+        keys=tuple(keys),
+        num_missing=len(wanted),
+    )
+
+
+def _stores(folders: Iterable[Path], cache_dir: str | Path | None) -> Iterator[Store]:
+    named: list[Path] = []
+    roots = [default_cache() if cache_dir is None else Path(cache_dir)]
+    for folder in folders:
+        if (folder / _CONFIG).is_file():
+            try:
+                data = load_config(folder / _CONFIG).data
+            except ConfigError:  # of another version: the cache is looked at all the same
+                continue
+            named += [Path(source) for source in data.sources]
+            roots += [Path(data.cache_dir)] if data.cache_dir else []
+    cached = [path for root in roots for path in sorted((root / "stores").glob("*"))]
+    for path in dict.fromkeys([*named, *cached]):
+        if is_store(path):
+            try:
+                yield open_store(path)
+            except DataError:  # of volumes, of another version, or half written: not to be read
+                continue
+
+
+def _prints(store: Store, indices: np.ndarray) -> np.ndarray:
+    small = [
+        thumbnail(image)
+        for start in range(0, len(indices), _BATCH)
+        for image in store.gather(indices[start : start + _BATCH], store.channels)
+    ]
+    return fingerprints(np.stack(small))
