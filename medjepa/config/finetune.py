@@ -43,9 +43,9 @@ class FinetuneConfig:
         None, "minutes of training of each network, if steps is not given"
     )
     batch_size: int = setting(4, "crops per step (segment)")
-    learning_rate: float = setting(0.002, "the peak, of what is not pre-trained (segment)")
+    learning_rate: float = setting(0.01, "the peak, of what is not pre-trained (segment)")
     encoder_rate: float = setting(
-        0.5, "the encoder's last block learns at this share of it (segment)"
+        0.1, "the encoder's last block learns at this share of it (segment)"
     )
     layer_decay: float = setting(
         0.8, "and each block before it at this share of the next (segment)"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medjepa.models.encoder import initialise
 
-_GROUPS = 4
+_PER_GROUP = 4
 Shape = tuple[int, ...]
 
 
@@ -33,12 +33,14 @@ class LinearDecoder(nn.Module):
 
 
 class LightDecoder(nn.Module):
-    """Tokens are raised in steps to the image's size; the image joins at the last two of them.
+    """A small U: the image shrinks step by step to the tokens' grid, joins them, and is raised.
 
-    Each step is the patch's next factor (2 while it is even), so that an axis with a shorter patch
-    is raised less often, and never at the finest steps before the others. Most of the work is done
-    one step below full size, at `width` channels; at full size there are a quarter as many.
-    Source: UNETR (Hatamizadeh et al., arXiv 2103.10504), with far fewer channels.
+    Each step is the patch's next factor (2 while it is even); an axis with a shorter patch is
+    shrunk less often, and not at the finest step. `width` channels are used one step below full
+    size and twice as many at each further step, up to four times; at full size there are half of
+    them, where an output is the sum of what it says and what the step below says.
+    Source: UNETR (Hatamizadeh et al., arXiv 2103.10504), with far fewer channels, residual units
+    as in MONAI's U-Net, and tokens that enter at their own grid alone.
     """
 
     def __init__(
@@ -48,42 +50,72 @@ class LightDecoder(nn.Module):
         num_outputs: int,
         patch_size: Sequence[int],
         *,
-        width: int = 32,
+        width: int = 16,
     ) -> None:
         super().__init__()
-        if width < 1 or width % (4 * _GROUPS):
-            raise ValueError(f"width must be a multiple of {4 * _GROUPS}, got {width}")
-        num_axes, steps = len(patch_size), steps_of(patch_size)
-        self.patch_size, fine = tuple(patch_size), width // 4
-        self.join = nn.Linear(num_features, 2 * width)
-        *coarse, finest = steps
-        self.raises = nn.ModuleList(
-            _raise(2 * width if number == 0 else width, width, step)
-            for number, step in enumerate(coarse)
+        if width < 1 or width % (2 * _PER_GROUP):
+            raise ValueError(f"width must be a multiple of {2 * _PER_GROUP}, got {width}")
+        num_axes, steps = len(patch_size), steps_of(patch_size)[::-1]
+        self.patch_size, fine, same = tuple(patch_size), width // 2, (1,) * num_axes
+        widths = [width * min(2**level, 4) for level in range(len(steps))]
+        self.shrink = nn.ModuleList(
+            _Unit(before, after, step)
+            for before, after, step in zip([in_channels, *widths], widths, steps, strict=False)
         )
-        below = width if coarse else 2 * width
-        self.stem = nn.Sequential(
-            _shrink(in_channels, width // 2, finest), _block(width // 2, width // 2, num_axes)
+        self.join, self.norm = nn.Linear(num_features, widths[-1]), _norm(widths[-1])
+        self.mix = _Unit(2 * widths[-1], widths[-1], same)
+        pairs = list(zip(widths[1:], widths, steps[1:], strict=False))[::-1]
+        self.raises = nn.ModuleList(_raise(coarse, finer, step) for coarse, finer, step in pairs)
+        # One convolution where there are most voxels, two where they cost little.
+        self.meet = nn.ModuleList(
+            _Unit(2 * finer, finer, same, is_single=number == len(pairs) - 1)
+            for number, (_, finer, _) in enumerate(pairs)
         )
-        self.mix = nn.Sequential(
-            _block(below + width // 2, width, num_axes), _block(width, width, num_axes)
-        )
-        self.last = _raise(width, fine, finest)
-        self.refine = _block(fine + in_channels, fine, num_axes)
-        self.score = _convolution(num_axes)(fine, num_outputs, 1)
+        self.last = _raise(width, fine, steps[0])
+        self.refine = _Unit(fine + in_channels, fine, same, is_single=True)
+        self.score = _convolution(num_axes)(fine, num_outputs, 3, padding=1)
+        self.score_below = _transposed(num_axes)(width, num_outputs, steps[0], steps[0])
 
     def forward(
         self, tokens: Float[Tensor, "b n d"], pixels: Float[Tensor, "b c *spatial"]
     ) -> Float[Tensor, "b k *spatial"]:
         """Score the voxels of `pixels`, which the encoder saw as they are given here."""
         grid = [side // p for side, p in zip(pixels.shape[2:], self.patch_size, strict=True)]
-        raised = self.join(tokens).transpose(1, 2).unflatten(2, grid)
         # Convolutions on CPU take several times as long with channels first.
-        raised, pixels = _channels_last(raised), _channels_last(pixels)
-        for step in self.raises:
-            raised = step(raised)
-        raised = self.last(self.mix(torch.cat([raised, self.stem(pixels)], 1)))
-        return self.score(self.refine(torch.cat([raised, pixels], 1)))  # type: ignore[no-any-return]
+        pixels = _channels_last(pixels)
+        levels = [pixels]
+        for shrink in self.shrink:
+            levels.append(shrink(levels[-1]))
+        joined = _channels_last(self.join(tokens).transpose(1, 2).unflatten(2, grid))
+        x = self.mix(torch.cat([self.norm(joined), levels[-1]], 1))
+        for raised, meet, beside in zip(self.raises, self.meet, levels[-2:0:-1], strict=True):
+            x = meet(torch.cat([raised(x), beside], 1))
+        full = self.refine(torch.cat([self.last(x), pixels], 1))
+        return self.score(full) + self.score_below(x)  # type: ignore[no-any-return]
+
+
+class _Unit(nn.Module):
+    """A convolution, which may shrink, and one that is added to it; each with its norm."""
+
+    def __init__(self, num_in: int, num_out: int, step: Shape, *, is_single: bool = False) -> None:
+        super().__init__()
+        kernel = tuple(max(length, 3) for length in step)
+        padding = tuple(int(length < 3) for length in step)
+        convolution = _convolution(len(step))
+        self.first = nn.Sequential(
+            convolution(num_in, num_out, kernel, step, padding, bias=False),
+            _norm(num_out),
+            nn.GELU(),
+        )
+        self.second: nn.Module | None = None
+        if not is_single:
+            self.second = nn.Sequential(
+                convolution(num_out, num_out, 3, padding=1, bias=False), _norm(num_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return x if self.second is None else nn.functional.gelu(x + self.second(x))
 
 
 def steps_of(patch_size: Sequence[int]) -> list[Shape]:
@@ -127,33 +159,17 @@ def _convolution(num_axes: int) -> Callable[..., nn.Module]:
     return {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[num_axes]
 
 
+def _transposed(num_axes: int) -> Callable[..., nn.Module]:
+    return {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}[num_axes]
+
+
+def _norm(num_channels: int) -> nn.Module:
+    return nn.GroupNorm(num_channels // _PER_GROUP, num_channels)
+
+
 def _raise(num_in: int, num_out: int, step: Shape) -> nn.Sequential:
-    transposed: Callable[..., nn.Module] = {
-        1: nn.ConvTranspose1d,
-        2: nn.ConvTranspose2d,
-        3: nn.ConvTranspose3d,
-    }[len(step)]
     return nn.Sequential(
-        transposed(num_in, num_out, step, step), nn.GroupNorm(_GROUPS, num_out), nn.GELU()
-    )
-
-
-def _block(num_in: int, num_out: int, num_axes: int) -> nn.Sequential:
-    return nn.Sequential(
-        _convolution(num_axes)(num_in, num_out, 3, padding=1, bias=False),
-        nn.GroupNorm(_GROUPS, num_out),
-        nn.GELU(),
-    )
-
-
-def _shrink(num_in: int, num_out: int, step: Shape) -> nn.Sequential:
-    """One output for each `step` of voxels, seen with the voxels around them."""
-    kernel = tuple(max(length, 3) for length in step)
-    padding = tuple(int(length < 3) for length in step)
-    return nn.Sequential(
-        _convolution(len(step))(num_in, num_out, kernel, step, padding, bias=False),
-        nn.GroupNorm(_GROUPS, num_out),
-        nn.GELU(),
+        _transposed(len(step))(num_in, num_out, step, step), _norm(num_out), nn.GELU()
     )
 
 

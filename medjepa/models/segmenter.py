@@ -20,9 +20,9 @@ class Segmenter(nn.Module):
     """An encoder with a decoder that is small beside it.
 
     `decoder` "light" joins tokens of `depths` (a third, two thirds and the end of the encoder
-    without it), raises them step by step to the image's size and adds the image itself at full and
-    at reduced size, as U-Net and UNETR do. "linear" is one linear map from the tokens to the voxels
-    of their patch: what can be read off the encoder without further learning.
+    without it) and puts them at the bottom of a small U-Net of the image. "linear" is one linear
+    map from the tokens to the voxels of their patch: what can be read off the encoder without
+    further learning.
 
     Images are in [0, 1]; `mean` and `std` (C,) are the pixel statistics that the encoder was
     trained with, 0 and 1 without them. `frozen` leaves the encoder as it is, without gradient or
@@ -40,7 +40,7 @@ class Segmenter(nn.Module):
         mean: Float[Tensor, " c"] | None = None,
         std: Float[Tensor, " c"] | None = None,
         depths: Sequence[int] | None = None,
-        width: int = 32,
+        width: int = 16,
     ) -> None:
         super().__init__()
         if decoder not in DECODERS:

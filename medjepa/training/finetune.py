@@ -56,8 +56,8 @@ class FinetuneSettings:
     steps: int | None = None
     minutes: float | None = None
     batch_size: int = 4
-    learning_rate: float = 2e-3
-    encoder_rate: float = 0.5
+    learning_rate: float = 1e-2
+    encoder_rate: float = 0.1
     layer_decay: float = 0.8
     weight_decay: float = 0.02
     warmup: float = 0.05
