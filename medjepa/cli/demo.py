@@ -6,25 +6,37 @@ import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from medjepa import __version__
+from medjepa.cli.demo_kinds import (
+    DEFAULTS,
+    IMAGES_PER_PATIENT,
+    PREPARE,
+    PRETRAIN,
+    WHAT,
+    make,
+    version_of,
+)
 from medjepa.cli.main import load
 from medjepa.errors import ConfigError
 
 HELP = """\
-usage: medjepa demo [out=runs/demo] [seed=0] [key=value ...]
+usage: medjepa demo [kind=image] [out=runs/demo] [seed=0] [key=value ...]
 
-Makes synthetic radiographs (no patient, no network), pre-trains an encoder on them without labels,
-and evaluates it: about 7 minutes on 2 cores. Each step prints the command that does the same on
-your own images. A stopped demo goes on when it is called again, a finished one is shown again.
+Makes synthetic images (no patient, no network), pre-trains an encoder on them without labels, and
+evaluates it. Each step prints the command that does the same on your own images. A stopped demo
+goes on when it is called again, a finished one is shown again.
 
-  out=runs/demo      folder for everything; one made with other keys is moved aside to runs/demo.1
+  kind=image         radiographs, about 7 minutes on 2 cores;
+                     volume (a head in 3-D) or clip (a beating heart): a minute or two
+  out=runs/demo      folder for everything (runs/demo-volume, runs/demo-clip); one made with other
+                     keys is moved aside to runs/demo.1
   seed=0             decides images, training and evaluation
-  patients=500       with 4 images each
-  epochs=50          of pre-training, at most
-  minutes=4.5        of pre-training, at most: on a slow machine there are fewer steps
-  model=vit_ti8_64   size of the encoder, a name from the registry
+  patients=500       with 4 images each (240 with 2 volumes or clips each)
+  epochs=50          of pre-training, at most (25, 20)
+  minutes=4.5        of pre-training, at most (0.75): on a slow machine there are fewer steps
+  model=vit_ti8_64   size of the encoder, a name from the registry (vit3d_ti10_40, clip_ti16_64)
 """
 STATE = "demo.json"
 # What each step leaves behind; a finished step whose product has been deleted is done again.
@@ -39,24 +51,14 @@ STEPS = {
     "pretrain": "pre-train an encoder, without labels",
     "evaluate": "was it worth it? the frozen encoder against four baselines, by patients",
 }
-
-
-# What configs/laptop.yaml sets: the demo runs where that file is not, too.
-SHORT_TRAINING = (
-    "training.learning_rate=0.002",
-    "training.lambda_reg=0.388",
-    "training.warmup_epochs=3",
-    "model.num_directions=256",
-    "masking.mask_ratio=0.7",
-    "data.num_workers=0",
-)
 POSITIVE = ("patients", "epochs", "minutes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """What is made and how long it is trained."""
+    """What is made and how long it is trained; the defaults are those of images."""
 
+    kind: Literal["image", "volume", "clip"] = "image"
     out: str = "runs/demo"
     seed: int = 0
     patients: int = 500
@@ -101,7 +103,7 @@ def run(arguments: list[str]) -> int:
         print(f"This demo is finished. For a new one: another out=, or delete {folder.path}")
     begin = time.monotonic()
     if not folder.has("images"):
-        announce(1, "make synthetic radiographs: PNG and DICOM files, and a table of labels")
+        announce(1, f"make {WHAT[settings.kind]}, and a table of labels")
         make_images(folder)
         folder.finish("images")
     for number, (verb, what) in enumerate(STEPS.items(), start=2):
@@ -137,15 +139,16 @@ def parse(arguments: list[str]) -> DemoSettings:
         values[key] = convert(Value(given, "the command line"), kinds[key], key)
         if key in POSITIVE and values[key] <= 0:
             raise ConfigError(f"{key}: must be positive, got {given}")
-    return DemoSettings(**values)
+    return DemoSettings(**{**DEFAULTS[values.get("kind", "image")], **values})
 
 
 def identity(settings: DemoSettings) -> dict[str, object]:
     """Return what must be equal for an earlier demo to be gone on with."""
-    from medjepa.data.phantoms.dataset import VERSION
-
-    content: dict[str, object] = {"medjepa": __version__, "images": VERSION, **asdict(settings)}
+    version = version_of(settings.kind)
+    content: dict[str, object] = {"medjepa": __version__, "images": version, **asdict(settings)}
     del content["out"]  # the folder may be moved
+    if settings.kind == "image":
+        del content["kind"]  # what demos wrote before there were others
     return content
 
 
@@ -186,16 +189,15 @@ def read_state(path: Path) -> dict[str, object] | None:
 
 def make_images(folder: DemoFolder) -> None:
     """Write the synthetic data set."""
-    from medjepa.data.phantoms import generate
     from medjepa.utils.progress import progress
 
     settings = folder.settings
-    num_images = settings.patients * 4
-    with progress("making images", num_images) as advance:
-        generate(
+    num_images = settings.patients * IMAGES_PER_PATIENT[settings.kind]
+    with progress(f"making {settings.kind}s", num_images) as advance:
+        make(
+            settings.kind,
             folder.path / "images",
-            num_patients=settings.patients,
-            images_per_patient=4,
+            patients=settings.patients,
             seed=settings.seed,
             progress=advance,
         )
@@ -209,8 +211,7 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
         return [
             f"data={out / 'images' / 'labels.csv'}",
             f"out={out / 'store'}",
-            "data.target_size=64",
-            "data.modality=xray",
+            *PREPARE[settings.kind],
         ]
     if verb == "pretrain":
         last = run_folder / "checkpoints" / "last.pt"
@@ -220,10 +221,9 @@ def arguments_for(verb: str, folder: DemoFolder) -> list[str]:
             f"data={out / 'store'}",
             f"out={run_folder}",
             f"model={settings.model}",
-            "model.in_channels=1",
             f"training.num_epochs={settings.epochs}",
             f"training.max_minutes={settings.minutes:g}",
-            *SHORT_TRAINING,
+            *PRETRAIN[settings.kind],
             f"seed={settings.seed}",
         ]
         return [*arguments, "resume=true"] if last.exists() else arguments

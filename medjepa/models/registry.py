@@ -50,9 +50,13 @@ ENCODERS: dict[str, dict[str, Size]] = {
     "vit_b16": _sizes(224, 16, 768, 12, 12, predictor=(384, 6, 6)),
     "vit_l16": _sizes(224, 16, 1024, 24, 16, predictor=(384, 12, 12)),
     "vit3d_test": _volumes((16, 16, 16), (8, 8, 8), 48, 2, 2, predictor=(32, 1, 2)),
+    "vit3d_ti10_40": _volumes((40, 40, 40), (10, 10, 10), 96, 3, 4, predictor=(64, 2, 4)),
     "vit3d_ti8": _volumes((48, 64, 48), (8, 8, 8), 192, 6, 6, predictor=(96, 2, 3)),
     "vit3d_s16": _volumes((64, 128, 128), (8, 16, 16), 384, 12, 6, predictor=(192, 6, 6)),
     "vit3d_b16": _volumes((64, 224, 224), (8, 16, 16), 768, 12, 12, predictor=(384, 6, 6)),
+    "clip_ti16_64": _volumes(
+        (12, 64, 64), (2, 16, 16), 96, 3, 4, predictor=(64, 2, 4), kind="clip"
+    ),
     "clip_ti16": _volumes((8, 64, 64), (2, 16, 16), 192, 6, 6, predictor=(96, 2, 3), kind="clip"),
     "clip_s16": _volumes(
         (16, 112, 112), (2, 16, 16), 384, 12, 6, predictor=(192, 6, 6), kind="clip"

@@ -22,7 +22,8 @@ logging: {log_every: 50, save_every: 5, checkpoint_dir: checkpoints, use_wandb: 
 """
 # Who adds one: does somebody need to turn it? Then here, and into the changelog.
 FURTHER = """
-model: [name, objective, projector_dim, projection_dim, num_directions, stop_gradient, dropout]
+model: [name, objective, projector_dim, projection_dim, num_directions, stop_gradient, dropout,
+  kind, positions, teacher_momentum, drop_background]
 views: [num_full_views, num_hidden_views, view_mask_type, full_scale, hidden_scale, strength]
 training: [gradient_clip, final_learning_rate, max_steps, max_minutes]
 data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, select_modality,
@@ -30,10 +31,10 @@ data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, se
   split_column, use_all, val_fraction, cache_dir, crop, foreground, frame_step, frame_seconds,
   contrasts, fourth_axis, held_out]
 logging: [save_minutes, use_tensorboard]
-evaluation: [num_bootstrap, batch_size, positive, negative, num_splits, shortcut, study, clips, overlap,
-  attentive, slices, inflated]
-finetune: [task, labels, regions, names, methods, fractions, fold, seeds, steps, minutes, batch_size,
-  learning_rate, encoder_rate, layer_decay, weight_decay, strength, overlap]
+evaluation: [num_bootstrap, batch_size, positive, negative, num_splits, shortcut, study, clips,
+  overlap, attentive, slices, inflated]
+finetune: [task, labels, regions, names, methods, fractions, fold, seeds, steps, minutes,
+  batch_size, learning_rate, encoder_rate, layer_decay, weight_decay, strength, overlap]
 """
 PLAIN = {"out", "label", "checkpoint", "resume", "seed", "privacy"}
 
@@ -59,6 +60,7 @@ def test_the_base_file_is_the_defaults():
 
 def test_the_demo_takes_few_keys():
     assert list(demo.get_type_hints(demo.DemoSettings)) == [
+        "kind",
         "out",
         "seed",
         "patients",

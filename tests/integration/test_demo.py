@@ -8,9 +8,12 @@ from medjepa.cli.main import main
 
 
 @pytest.mark.slow
-def test_the_demo_ends_with_a_verdict_and_a_page_that_says_synthetic(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("kind", "size"), [("image", ["model=vit_test"]), ("volume", []), ("clip", [])]
+)
+def test_the_demo_ends_with_a_verdict_and_a_page_that_says_synthetic(tmp_path, capsys, kind, size):
     out = tmp_path / "demo"
-    command = ["demo", f"out={out}", "patients=24", "epochs=1", "model=vit_test"]
+    command = ["demo", f"out={out}", f"kind={kind}", "patients=24", "epochs=1", *size]
     assert main(command) == 0
     results = json.loads((out / "run" / "report" / "results.json").read_text(encoding="utf-8"))
     assert results["verdict"]["outcome"] in ("helped", "did not help", "cannot tell")

@@ -1,4 +1,4 @@
-"""One phantom as a file: 16-bit PNG, or DICOM with fake headers."""
+"""One radiograph as a file: 16-bit PNG, or DICOM with fake headers; what all such headers say."""
 
 import hashlib
 import uuid
@@ -33,36 +33,20 @@ def write_dicom(
 
     Unique identifiers are 2.25 UIDs of a hash (PS3.5 B.2), so that a seed gives the same bytes.
     """
-    study, name = f"{seed}/{image.shape[0]}/{patient}/{number}", patient.replace("-", "^", 1)
-    header = Dataset()
-    header.SpecificCharacterSet = "ISO_IR 192"
+    header = synthetic_header(
+        DigitalXRayImageStorageForPresentation,
+        key=f"{seed}/{image.shape[0]}/{patient}/{number}", patient=patient, site=site,
+    )  # fmt: skip
     header.ImageType = ["DERIVED", "PRIMARY"]
-    header.SOPClassUID = DigitalXRayImageStorageForPresentation
-    header.SOPInstanceUID = _uid("instance", study)
-    header.StudyDate = header.StudyTime = header.AccessionNumber = ""
     header.Modality = "DX"
     header.PresentationIntentType = "FOR PRESENTATION"
-    header.Manufacturer = "MedJEPA phantom"
-    header.InstitutionName = f"SYNTHETIC {site.name.upper()}"
-    header.ReferringPhysicianName = ""
-    header.StudyDescription = "Synthetic phantom, not a patient"
-    header.PatientName = name
-    header.PatientID = patient
-    header.PatientBirthDate = header.PatientSex = ""
-    header.PatientIdentityRemoved = "YES"
-    header.DeidentificationMethod = "Synthetic phantom: there never was a patient"
     header.BodyPartExamined = "CHEST"
     header.ViewPosition = "PA"
     header.PatientOrientation = ["L", "F"]
-    header.StudyInstanceUID = _uid("study", study)
-    header.SeriesInstanceUID = _uid("series", study)
-    header.StudyID = ""
-    header.SeriesNumber, header.InstanceNumber = 1, 1
     header.ImagerPixelSpacing = [f"{FIELD_MM / side:.6g}" for side in image.shape]
     header.PixelIntensityRelationship = "LOG"
     header.PixelIntensityRelationshipSign = 1 if site.inverted else -1
     header.PresentationLUTShape = "INVERSE" if site.inverted else "IDENTITY"
-    header.BurnedInAnnotation = "NO"
     header.LossyImageCompression = "00"
     highest = 2**site.bits - 1
     header.WindowCenter, header.WindowWidth = (highest + 1) // 2, highest + 1
@@ -74,6 +58,35 @@ def write_dicom(
     header.PixelRepresentation = 0
     stored = _stored(image, site.bits)
     header.PixelData = (highest - stored if site.inverted else stored).astype("<u2").tobytes()
+    save(header, path)
+
+
+def synthetic_header(storage: UID, *, key: str, patient: str, site: Site) -> Dataset:
+    """Start a header that says there is no patient; `key` decides its unique identifiers."""
+    header = Dataset()
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.SOPClassUID = storage
+    header.SOPInstanceUID = _uid("instance", key)
+    header.StudyDate = header.StudyTime = header.AccessionNumber = ""
+    header.Manufacturer = "MedJEPA phantom"
+    header.InstitutionName = f"SYNTHETIC {site.name.upper()}"
+    header.ReferringPhysicianName = ""
+    header.StudyDescription = "Synthetic phantom, not a patient"
+    header.PatientName = patient.replace("-", "^", 1)
+    header.PatientID = patient
+    header.PatientBirthDate = header.PatientSex = ""
+    header.PatientIdentityRemoved = "YES"
+    header.DeidentificationMethod = "Synthetic phantom: there never was a patient"
+    header.StudyInstanceUID = _uid("study", key)
+    header.SeriesInstanceUID = _uid("series", key)
+    header.StudyID = ""
+    header.SeriesNumber, header.InstanceNumber = 1, 1
+    header.BurnedInAnnotation = "NO"
+    return header
+
+
+def save(header: Dataset, path: Path) -> None:
+    """Write a header with its pixels, uncompressed."""
     header.file_meta = _file_meta(header)
     header.save_as(path, enforce_file_format=True)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medjepa.cli import demo
+from medjepa.cli import demo, demo_kinds
+from medjepa.config.load import load_config
 from medjepa.errors import ConfigError
+from medjepa.models.registry import ENCODERS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,6 +60,29 @@ def test_it_takes_the_steps_of_a_user_and_says_where_the_report_is(typed, tmp_pa
     out = capsys.readouterr().out
     assert "On synthetic images: Pre-training helped.\n" in out
     assert str(tmp_path / "demo" / "run" / "report" / "index.html") in out
+
+
+@pytest.mark.parametrize(("kind", "axes"), [("volume", "volume"), ("clip", "clip")])
+def test_volumes_and_clips_take_the_same_steps_with_settings_that_exist(
+    typed, tmp_path, monkeypatch, kind, axes
+):
+    monkeypatch.chdir(tmp_path)
+    assert demo.run([f"kind={kind}"]) == 0
+    assert verbs(typed) == ["prepare", "pretrain", "evaluate"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"demo-{kind}"]
+    settings = {"prepare": {}, "pretrain": {}}
+    for verb, arguments in typed[:2]:
+        settings[verb] = load_config(overrides=arguments, presets=ENCODERS)
+    assert settings["prepare"].data.dimensions == 3
+    assert settings["pretrain"].model.type == "vjepa"
+    assert settings["pretrain"].model.kind == axes
+    assert settings["pretrain"].training.max_minutes <= 1
+
+
+def test_an_earlier_demo_of_images_is_still_known():
+    assert "kind" not in demo.identity(demo.DemoSettings())
+    kinds = [demo.identity(demo.parse([f"kind={kind}"])) for kind in ("volume", "clip")]
+    assert [content["kind"] for content in kinds] == ["volume", "clip"]
 
 
 def test_a_finished_demo_is_shown_again_and_not_made_again(typed, tmp_path, capsys):
@@ -120,7 +145,7 @@ def test_a_folder_of_something_else_is_left_alone(typed, tmp_path):
     assert typed == []
 
 
-@pytest.mark.parametrize("argument", ["sed=1", "seed=one", "seed", "epochs=-1"])
+@pytest.mark.parametrize("argument", ["sed=1", "seed=one", "seed", "epochs=-1", "kind=slide"])
 def test_a_wrong_key_or_number_is_refused(typed, tmp_path, argument):
     with pytest.raises(ConfigError, match=argument.split("=")[0]):
         demo.run([f"out={tmp_path / 'demo'}", argument])
@@ -133,4 +158,4 @@ def test_it_trains_with_the_settings_of_a_small_machine():
     assert file["model"].pop("name") == settings.model
     assert file["training"].pop("num_epochs") == settings.epochs
     flat = {f"{head}.{key}={value}" for head, keys in file.items() for key, value in keys.items()}
-    assert flat == set(demo.SHORT_TRAINING)
+    assert flat == set(demo_kinds.SHORT_TRAINING)
