@@ -78,10 +78,10 @@ _TECHNICAL = frozenset(
 _NOT_OF_A_PATIENT = frozenset(
     (
         0x00020000, 0x00020001, 0x00020002, 0x00020010, 0x00020012, 0x00080005,
-        0x00120062, 0x00120063, 0x00080102,
+        0x00120062,
     )
 )  # fmt: skip
-"""What the file is, which program wrote it and how it was de-identified before."""
+"""What the file is, which program wrote it and that it was de-identified before."""
 PERSONAL = frozenset(("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber"))
 
 

@@ -14,6 +14,8 @@ _MONTHS = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 )  # fmt: skip
 _LONG_ENOUGH_TO_ENCODE = 8
+_PRINTED = re.compile(rb"[ -~]{8,}")
+_THREE_LETTERS = re.compile(rb"[A-Za-z]{3}")
 
 
 def squeezed(content: bytes) -> bytes:
@@ -80,3 +82,15 @@ def date_forms(day: date) -> set[str]:
         *(f"{number}{s}{name}{s}{year}" for s in " -"),
         f"{name} {number}, {year}",
     }
+
+
+def texts_of_numbers(raw: bytes) -> list[bytes]:
+    """Text that stands in binary numbers: in all of their bytes, or one character in each."""
+    texts = []
+    for width in (1, 2, 4):
+        for offset in {0, width - 1}:
+            text = raw[offset::width].strip(b" \0")
+            is_all = len(raw) - raw.count(0) <= len(raw[offset::width])
+            if is_all and _PRINTED.fullmatch(text) and _THREE_LETTERS.search(text):
+                texts.append(text)
+    return texts

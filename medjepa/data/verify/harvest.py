@@ -20,10 +20,12 @@ from medjepa.data.verify.attributes import (
 )
 from medjepa.data.verify.charsets import codecs_of, decoded
 from medjepa.data.verify.elements import PIXELS, Element, Walked, dictionary_vr, keyword
-from medjepa.data.verify.forms import name_forms
+from medjepa.data.verify.forms import name_forms, texts_of_numbers
+from medjepa.data.verify.gaps import gaps
 from medjepa.data.verify.streams import beside_the_image
 from medjepa.data.verify.vocabulary import (
     DUMMIES,
+    PUBLISHED_SCHEMES,
     is_common,
     is_standard_uid,
     published_codes,
@@ -38,6 +40,7 @@ _MOST_WORDS = 400
 _LEAST_OF_WORDS = 8
 _LEAST_OF_A_RAMP = 12
 _BLOCK = 32
+_PROSE = ("DeidentificationMethod",)
 _DATE = re.compile(
     r"(?<!\d)(1[89]\d\d|20\d\d)[-.]?(0[1-9]|1[0-2])[-.]?([0-2]\d|3[01])(?=\D|$|\d{2})"
 )
@@ -110,9 +113,11 @@ class Harvest:
         kept_by = category(element.tag, element.vr)
         if element.vr in NUMERIC:
             self.left_out["binary numbers"] += 1
+            for text in texts_of_numbers(raw):
+                self._runs(text, "identifier", name, "")
         elif element.tag in PIXELS and "." not in element.path:
             # As a whole it says which original an output is; beside the image there may be text.
-            for extra in beside_the_image(walked, element):
+            for extra in (*beside_the_image(walked, element), *gaps(walked, element)):
                 self._runs(extra, "text", name, "")
         elif element.vr in TEXT or (element.vr not in ("OB", "OW", "UN") and len(element.vr) == 2):
             if element.vr[0] == "O":
@@ -138,6 +143,8 @@ class Harvest:
                 self._add(text, "UID", name, kept_by)
         elif name == "CodeValue" and text in published_codes():
             self.left_out["published codes"] += 1
+        elif name == "CodingSchemeDesignator" and text in PUBLISHED_SCHEMES:
+            self.left_out["names of published code lists"] += 1
         elif vr == "PN":
             self._name(text, name, kept_by, codecs)
         elif vr in ("DA", "TM", "AS", "DT"):
@@ -151,7 +158,7 @@ class Harvest:
                 self._identifier(text, "identifier", name, kept_by, codecs)
             else:
                 self.left_out[f"whole numbers of fewer than {LEAST_NUMBER} digits"] += 1
-        elif vr in FREE or kept_by == "descriptions" or len(text) > 64:
+        elif vr in FREE or kept_by == "descriptions" or name in _PROSE or len(text) > 64:
             self._text(text, name, kept_by, codecs)
         elif dictionary_vr(element.tag) == "PN" and not is_private(element.tag):
             self._name(text, name, kept_by, codecs)

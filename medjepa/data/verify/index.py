@@ -1,6 +1,7 @@
 """What is looked for, arranged by how: anywhere, as a word of its own, or without separators."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -51,13 +52,18 @@ class Index:
                 )
         self._wide, self._narrow = _matchers(self._bytes)
         self._wide_squeezed, self._narrow_squeezed = _matchers(self._squeezed)
+        self._lengths = sorted(map(len, self._bytes))
+
+    def num_up_to(self, length: int) -> int:
+        """How many byte strings of at most this length are looked for anywhere."""
+        return bisect_right(self._lengths, length)
 
     def anywhere(self, content: bytes | memoryview) -> Iterator[Hit]:
         """Strings of eight bytes and more, in any bytes: pixels, code streams, headers."""
         yield from self._search(self._wide, self._bytes, content)
 
     def short(self, content: bytes | memoryview) -> Iterator[Hit]:
-        """Strings of six and seven bytes; in pixels they would be found by chance."""
+        """Strings of four to seven bytes; in pixels most would be found by chance."""
         yield from self._search(self._narrow, self._bytes, content)
 
     def without_separators(self, content: bytes) -> Iterator[Hit]:

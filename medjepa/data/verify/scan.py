@@ -6,10 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from medjepa.data.verify.attributes import FREE, TEXT, WORDY
+from medjepa.data.verify.attributes import FREE, NUMERIC, TEXT, WORDY
+from medjepa.data.verify.chance import is_by_chance, views
 from medjepa.data.verify.containers import hidden_parts
 from medjepa.data.verify.elements import PIXELS, Element, Walked, keyword
-from medjepa.data.verify.forms import squeezed
+from medjepa.data.verify.forms import squeezed, texts_of_numbers
+from medjepa.data.verify.gaps import gaps
 from medjepa.data.verify.index import Hit, Index, Sought
 from medjepa.data.verify.matcher import WIDE
 from medjepa.data.verify.vocabulary import vocabulary
@@ -58,23 +60,40 @@ def in_dicom(
 
     In pixels that are `same_pixels` as an original's, short strings are there by chance.
     """
-    places = _Places(walked, same_pixels=same_pixels)
+    places = _Places(index, walked, same_pixels=same_pixels)
     for hit in index.anywhere(walked.content):
         yield from places.named(hit, text_only=False)
     if walked.content is not raw:
         for hit in index.anywhere(raw):
             yield f"byte {hit.offset}", hit.sought
-    for begin, end in places.outside_pixels():
-        for hit in index.short(walked.content[begin:end]):
-            moved = Hit(hit.sought, hit.offset + begin, hit.length)
-            yield from places.named(moved, text_only=hit.sought.text.isdigit())
+    for hit in index.short(walked.content):
+        yield from places.named(hit, text_only=hit.sought.text.isdigit())
     yield from _in_texts(index, walked)
+    for element in walked.elements:
+        if element.tag in PIXELS:
+            yield from _in_pixels(index, walked, element)
+        elif element.vr in NUMERIC:
+            for text in texts_of_numbers(walked.value(element)):
+                for hit in (*index.anywhere(text), *index.short(text)):
+                    yield _name(element), hit.sought
     pixels = walked.at("7FE0,0010")
     for element in walked.elements:
         if element.vr in ("OB", "UN", "OW") and element is not pixels:
             for label, part in hidden_parts(walked.value(element)):
                 for hit in (*index.anywhere(part), *index.short(part)):
                     yield f"{_name(element)}: {label}", hit.sought
+
+
+def _in_pixels(index: Index, walked: Walked, element: Element) -> Iterator[Occurrence]:
+    for part in gaps(walked, element):
+        for hit in index.short(part):
+            if not hit.sought.text.isdigit():
+                yield f"{_name(element)}: beside the image", hit.sought
+    for label, view in views(walked, element):
+        for hit in (*index.anywhere(view), *index.short(view)):
+            num_sought = index.num_up_to(hit.length)
+            if not is_by_chance(view, hit.offset, hit.length, num_sought):
+                yield f"{_name(element)}: {label}", hit.sought
 
 
 def _in_texts(index: Index, walked: Walked) -> Iterator[Occurrence]:
@@ -103,8 +122,8 @@ def _in_texts(index: Index, walked: Walked) -> Iterator[Occurrence]:
 class _Places:
     """Which element a byte belongs to."""
 
-    def __init__(self, walked: Walked, *, same_pixels: bool) -> None:
-        self._walked, self._same_pixels = walked, same_pixels
+    def __init__(self, index: Index, walked: Walked, *, same_pixels: bool) -> None:
+        self._index, self._walked, self._same_pixels = index, walked, same_pixels
         self._filled = sorted((e for e in walked.elements if e.end > e.begin), key=_begin)
         self._begins = [element.begin for element in self._filled]
 
@@ -127,20 +146,20 @@ class _Places:
 
     def _is_by_chance(self, element: Element, hit: Hit) -> bool:
         """Grey levels of noise are letters or digits for a while: in 8 bits, or in 16."""
-        if element.encapsulated or "." in element.path:
+        if "." in element.path:
             return False
         has_letters = any(c.isalpha() for c in hit.sought.text)
-        least = (LEAST_WORD, LEAST_NUMBER) if self._same_pixels else (WIDE, WIDE)
-        return len(hit.sought.text) < least[not has_letters]
-
-    def outside_pixels(self) -> Iterator[tuple[int, int]]:
-        """The stretches of the file that are not pixel data of the main image."""
-        begin = 0
-        for element in self._filled:
-            if element.tag in PIXELS and "." not in element.path:
-                yield begin, element.begin
-                begin = element.end
-        yield begin, len(self._walked.content)
+        if element.encapsulated:
+            if hit.length >= WIDE:
+                return False
+        else:
+            least = (LEAST_WORD, LEAST_NUMBER) if self._same_pixels else (WIDE, WIDE)
+            if len(hit.sought.text) >= least[not has_letters]:
+                return False
+        num_sought = self._index.num_up_to(hit.length)
+        # Only pixels tell what pixels are like; the header before them is text.
+        pixels = memoryview(self._walked.content)[element.begin : element.end]
+        return is_by_chance(pixels, hit.offset - element.begin, hit.length, num_sought)
 
     def _at(self, offset: int) -> Element | None:
         place = bisect_right(self._begins, offset) - 1

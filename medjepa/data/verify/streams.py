@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from medjepa.data.verify.elements import Element, Walked, fragments
 
+NATIVE = ("7FE0,0010", "7FE0,0008", "7FE0,0009")
+"""Paths of whole numbers, floats and doubles."""
+_BITS_OF_FLOATS = {0x7FE00008: 32, 0x7FE00009: 64}
 _SEGMENTS = {0xFE: "a comment", **{0xE0 + n: f"application data (APP{n})" for n in range(1, 16)}}
 _SCAN, _END = 0xDA, 0xD9
 # Adobe's APP14 and APP8 of JPEG-LS say how the colours are coded.
@@ -22,7 +25,7 @@ def beside_the_image(walked: Walked, element: Element) -> Iterator[bytes]:
 
 def behind_the_last_pixel(walked: Walked, element: Element) -> bytes:
     """Bytes of native pixels beyond what the size says, but for one that makes the length even."""
-    wanted = _num_bytes(walked) if element.path == "7FE0,0010" else None
+    wanted = _num_bytes(walked, element.tag) if element.path in NATIVE else None
     if wanted is None or element.end - element.begin <= wanted + wanted % 2:
         return b""
     return bytes(walked.content[element.begin + wanted : element.end])
@@ -64,12 +67,13 @@ def _markers(stream: bytes, stops: tuple[int, ...]) -> Iterator[tuple[int, bytes
         position += 2 + max(2, length)
 
 
-def _num_bytes(walked: Walked) -> int | None:
+def _num_bytes(walked: Walked, tag: int) -> int | None:
     """How many bytes native pixels have by the header (PS3.5 section 8.2)."""
     sizes = [walked.number(path) for path in ("0028,0010", "0028,0011", "0028,0002", "0028,0100")]
     if None in sizes:
         return None
     rows, columns, samples, bits = (size or 0 for size in sizes)
+    bits = _BITS_OF_FLOATS.get(tag, bits)
     frames = walked.text("0028,0008")
     count = int(frames) if frames.isdigit() else 1
     if walked.text("0028,0004") == "YBR_FULL_422":

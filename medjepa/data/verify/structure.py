@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 from medjepa.data.verify.attributes import is_graphic, is_private
 from medjepa.data.verify.elements import Element, Walked, dictionary_vr, keyword
-from medjepa.data.verify.streams import behind_the_last_pixel, segments_of
+from medjepa.data.verify.streams import NATIVE, behind_the_last_pixel, segments_of
 from medjepa.data.verify.vocabulary import is_standard_uid
 
 Problem = tuple[str, str]
@@ -86,11 +86,11 @@ def _identity(walked: Walked) -> Iterator[Problem]:
 
 
 def _pixels(walked: Walked) -> Iterator[Problem]:
-    element = walked.at("7FE0,0010")
-    if element is None:
-        return
-    if element.encapsulated:
-        for number, what, _ in segments_of(walked, element):
-            yield element.path, f"fragment {number} holds {what}"
-    elif count := len(behind_the_last_pixel(walked, element)):
-        yield element.path, f"{count} bytes behind the last pixel"
+    for element in walked.elements:
+        if element.path not in NATIVE:
+            continue
+        if element.encapsulated:
+            for number, what, _ in segments_of(walked, element):
+                yield element.path, f"fragment {number} holds {what}"
+        elif count := len(behind_the_last_pixel(walked, element)):
+            yield element.path, f"{count} bytes behind the last pixel"

@@ -13,6 +13,16 @@ DUMMIES = frozenset(
         "noname", "no_name", "default", "test", "null",
     )
 )  # fmt: skip
+PUBLISHED_SCHEMES = frozenset(
+    (
+        "ACR", "ASTM-sigpurpose", "BARI", "BI", "C4", "C5", "CD2", "CTV3", "DCM", "DCMUID", "FMA",
+        "HPC", "I10", "I10P", "I9", "I9C", "ICD11", "ICDO3", "ISO3166_1", "ISO639_1", "ISO639_2",
+        "ITIS_TSN", "LN", "MA", "MDC", "MDNS", "NCDR", "NCIt", "NEU", "NICIP", "NYUMCCG", "POS",
+        "RADELEMENT", "RADLEX", "RFC3066", "RXNORM", "SCT", "SNM3", "SRT", "UBERON", "UCUM",
+        "UMLS", "UNS", "UPC",
+    )
+)  # fmt: skip
+"""Designators of code lists (PS3.16 table 8-1): others may be somebody's text."""
 _SCHEMES = ("DCM", "SCT", "UCUM")
 _WORD = re.compile(r"[^\W\d_]+")
 _PART = re.compile(r"[^\W_]+")
