@@ -6,7 +6,6 @@ estimated from the pixels themselves: which byte follows which, counted without 
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
@@ -26,23 +25,38 @@ _USUAL_CASES = 4
 def is_by_chance(content: bytes | memoryview, begin: int, length: int, num_sought: int) -> bool:
     """Whether `length` bytes from `begin` are what some of `num_sought` strings meet by chance."""
     string = bytes(content[begin : begin + length])
-    around = bytes(content[max(0, begin - _AROUND) : begin + length + _AROUND])
-    chance = _log_chance(string, around.replace(string, b""))
+    first = max(0, begin - _AROUND)
+    around = bytes(content[first : begin + length + _AROUND])
+    chance = _log_chance(string, around.replace(string, bytes(length)), (begin - first) % 2)
     return chance + math.log(_num_cases(string)) > math.log(LEAST_CHANCE / max(1, num_sought))
 
 
-def _log_chance(string: bytes, others: bytes) -> float:
-    """Logarithm of the probability of a string where the bytes are those of `others`."""
+def _log_chance(string: bytes, others: bytes, parity: int) -> float:
+    """Logarithm of the probability of a string where the bytes are those of `others`.
+
+    Of what each byte follows from the likeliest counts: the byte before it, or a step from the last
+    byte or the one before that, at the levels that bytes at even or odd places have.
+    """
     data = np.frombuffer(others, np.uint8)
-    counts = np.bincount(data, minlength=256)
-    single = (counts + 1.0) / (len(data) + 256.0)
-    codes = np.frombuffer(string, np.uint8)
-    result = math.log(single[codes[0]])
-    for first, second in pairwise(codes):
-        places = np.flatnonzero(data[:-1] == first) if len(data) > 1 else data[:0]
-        num_pairs = float((data[places + 1] == second).sum()) if len(places) else 0.0
-        result += math.log((num_pairs + _PRIOR * single[second]) / (len(places) + _PRIOR))
+    single = (np.bincount(data, minlength=256) + 1.0) / (len(data) + 256.0)
+    levels = [_shares(data[side::2]) for side in (0, 1)]
+    steps = {lag: _shares(data[lag:] - data[:-lag]) for lag in (1, 2)}
+    result = math.log(single[string[0]])
+    for place in range(1, len(string)):
+        first, second = string[place - 1], string[place]
+        places = np.flatnonzero(data[:-1] == first)
+        num_pairs = float((data[places + 1] == second).sum())
+        likely = [(num_pairs + _PRIOR * single[second]) / (len(places) + _PRIOR)]
+        level = min(1.0, 256.0 * levels[(parity + place) % 2][second])
+        for lag in (1, 2):
+            if place >= lag:
+                likely.append(level * steps[lag][(second - string[place - lag]) % 256])
+        result += math.log(max(likely))
     return result
+
+
+def _shares(data: np.ndarray) -> np.ndarray:
+    return np.asarray((np.bincount(data, minlength=256) + 1.0) / (len(data) + 256.0))
 
 
 def _num_cases(string: bytes) -> int:
