@@ -14,7 +14,7 @@ CASES = {
     "ham10000": ((), 1),
     "vindr-cxr": (DICOM, 1),
     "rsna-pneumonia": (DICOM, 1),
-    "cbis-ddsm": (DICOM, 1),
+    "cbis-ddsm": ((*DICOM, "data.kinds=[original,secondary]"), 1),
     "oct2017": ((), 1),
     "busi": ((), 1),
     "bccd": ((), 1),
