@@ -18,6 +18,8 @@ from pathlib import Path
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "hippocampus.yaml"
 STEP_RATIO = 1.66
+OURS_RATE, UNET_RATE = 0.01, 0.005
+"""Each network's best peak learning rate on a validation part of the training folds."""
 
 
 def main() -> None:
@@ -33,10 +35,10 @@ def main() -> None:
     for fold in asked.folds:
         run = asked.out / f"pretrain-{fold}-{asked.seed}"
         pretrain(asked.folder, run, fold, asked.seed)
-        studies = [("pretrained,scratch,frozen_linear", "0.1,1.0", asked.steps)]
+        studies = [("pretrained,scratch,frozen_linear", "0.1,1.0", asked.steps, OURS_RATE)]
         if not asked.no_unet:
-            studies.append(("unet", "1.0", round(STEP_RATIO * asked.steps)))
-        for methods, fractions, steps in studies:
+            studies.append(("unet", "1.0", round(STEP_RATIO * asked.steps), UNET_RATE))
+        for methods, fractions, steps, rate in studies:
             study = asked.out / f"{methods.split(',')[-1]}-{fold}-{asked.seed}"
             medjepa(
                 "finetune",
@@ -49,6 +51,7 @@ def main() -> None:
                 f"methods=[{methods}]",
                 f"fractions=[{fractions}]",
                 f"steps={steps}",
+                f"learning_rate={rate}",
                 f"out={study}",
             )
             print(fold, study, json.dumps({"results": str(study / "results.json")}), flush=True)
