@@ -30,8 +30,16 @@ def decode(path: str, kind: str) -> MedicalImage:
             InputWarning,
             stacklevel=3,
         )
-    voxels = _scaled(_stored(path, kind, header), header)
+    stored = _stored(path, kind, header)
+    voxels = _scaled(stored, header)
     check_finite(path, voxels, kind)
+    if header.slope is not None and voxels.min() == voxels.max() and stored.min() != stored.max():
+        raise InputError(
+            path,
+            f"the header is damaged: scl_slope {header.slope[0]:g} and scl_inter "
+            f"{header.slope[1]:g} make all of its different values equal",
+            format=kind,
+        )
     spacing, directions, position = np.sqrt((header.affine[:3, :3] ** 2).sum(axis=0)), None, None
     if header.is_oriented:
         voxels, affine = _canonical(path, kind, voxels, header)

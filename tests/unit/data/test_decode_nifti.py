@@ -199,3 +199,14 @@ def test_a_header_that_asks_for_more_than_its_gzip_can_hold_takes_no_memory(tmp_
     path.with_suffix(".nii.gz").write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(InputError, match="cannot hold"):
         read(path.with_suffix(".nii.gz"))
+
+
+@pytest.mark.parametrize("slope", [(1e-30, 1e9), (-1e-20, 5e7)])
+def test_a_scale_that_leaves_nothing_of_the_image_is_refused(tmp_path, slope):
+    """In float32 every voxel would be the intercept: a blank image that was none."""
+    path = save(tmp_path / "a.nii", numbered(), np.eye(4), slope=slope)
+    with pytest.raises(InputError, match="make all of its different values equal"):
+        read(path)
+    plain = save(tmp_path / "b.nii", np.full(SHAPE, 7, np.int16), np.eye(4), slope=slope)
+    array = read(plain).array
+    assert array.min() == array.max()  # an image of one value stays one
