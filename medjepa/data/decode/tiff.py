@@ -22,6 +22,7 @@ TIFF_ERRORS = (
     AssertionError,
 )  # fmt: skip
 _PALETTE, _WHITE_IS_ZERO, _SEPARATED = 3, 0, 5
+_LZW = 5
 _REDUCED_OR_MASK = 1 | 4
 
 
@@ -143,7 +144,25 @@ def check_segments(path: str, kind: str, page: tifffile.TiffPage) -> None:
         )
     if any(o == 0 or n == 0 for o, n in zip(offsets, counts, strict=False)):
         raise InputError(path, "truncated: a strip or tile of 0 bytes", format=kind)
+    if int(page.compression) == _LZW and int(page.fillorder) == 1:
+        _check_lzw(path, kind, offsets)
     check_budget(path, page.chunks, max(1, page.bitspersample // 8), kind)
+
+
+def _check_lzw(path: str, kind: str, offsets: Sequence[int]) -> None:
+    """Refuse LZW data that do not begin with a clear code (TIFF 6.0, section 13).
+
+    So does what writers before 1988 had, lowest bit first: the decoder takes other data for it, and
+    reads beyond its table then, which has killed the process.
+    """
+    with Path(path).open("rb") as file:
+        for offset in offsets:
+            file.seek(offset)
+            first, second = (*file.read(2), 0, 0)[:2]
+            if first != 0x80 or second >= 0x80:  # 256 in 9 bits
+                raise InputError(
+                    path, "truncated or damaged: LZW data without a clear code", format=kind
+                )
 
 
 def _pages_of(

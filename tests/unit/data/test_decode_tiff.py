@@ -200,3 +200,19 @@ def test_a_file_that_names_others_does_not_open_them(tmp_path):
     with pytest.warns(InputWarning, match="set of several"):
         image = read(tmp_path / "b.ome.tif")
     np.testing.assert_array_equal(image.array, STACK[:1])
+
+
+@pytest.mark.parametrize("start", [b"\x00\x00", b"\x00\x29", b"\x80\xff", b"\xff\x00"])
+def test_lzw_data_without_a_clear_code_are_refused_before_they_are_decoded(tmp_path, start):
+    """Such a file killed the decoder's process now and then."""
+    path = tmp_path / "a.tif"
+    image = np.arange(13 * 5, dtype=np.uint32).reshape(5, 13) * 7_654_321
+    tifffile.imwrite(path, image, compression="lzw", predictor=True)
+    np.testing.assert_array_equal(read(path).array[0], image)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[0].dataoffsets[0]
+    raw = bytearray(path.read_bytes())
+    raw[offset : offset + 2] = start
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="clear code"):
+        read(path)
