@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -190,7 +191,12 @@ def test_control_c_waits_for_what_the_command_has_to_save(start, tmp_path):
         "time.sleep(1)\n"
         f"pathlib.Path({str(saved)!r}).touch()\n"
     )
-    assert start.run([sys.executable, "-c", code], start.child_environment()) == 130
+    # A shell has what it runs in the background ignore the signal; at a terminal nobody does.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert start.run([sys.executable, "-c", code], start.child_environment()) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert saved.exists()
 
 
