@@ -117,6 +117,7 @@ def run(arguments: list[str]) -> int:
         cache_dir=data.cache_dir or None,
         num_workers=data.num_workers,
         command=without_folders(arguments),
+        settings=config.evaluation,
         progress=progress,
     )
     out = Path(config.out) if config.out else run_folder(find_checkpoint(checkpoints[0])) / "report"

@@ -1,15 +1,17 @@
 """From features and labels to a report: all of the evaluation that knows no files and no models."""
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from medjepa.config.evaluation import EvaluationConfig
 from medjepa.errors import DataError
 from medjepa.evaluation.columns import Column
 from medjepa.evaluation.embedding_map import embedding_map
+from medjepa.evaluation.extras import Context, Origin, extra_sections
 from medjepa.evaluation.label_efficiency import FRACTIONS, label_efficiency
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.protocol import Features, compare, measure, measure_majority
@@ -46,6 +48,9 @@ def assess(
     synthetic: bool = False,
     loss_curves: Sequence[LossCurve] = (),
     run: dict[str, str] | None = None,
+    cells: Mapping[str, Sequence[str]] | None = None,
+    settings: EvaluationConfig | None = None,
+    origin: Origin | None = None,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Report:
     """Measure every method on the same split and resamples, and decide whether pre-training helped.
@@ -67,6 +72,9 @@ def assess(
         synthetic: whether the images are generated.
         loss_curves: of pre-training, for the figure.
         run: facts about the run (command, hash of its configuration), for the reader.
+        cells: column of the table -> (N,) what it says of each image.
+        settings: which further sections are asked; None for the defaults.
+        origin: models and images, for sections that embed again; None for features alone.
         progress: called with a word on what begins.
 
     Raises:
@@ -108,6 +116,20 @@ def assess(
     progress("embedding map")
     shown = next(features for features in methods if features.key == PRETRAINED).arrays[0]
     picture = embedding_map(shown[task.test], task.target[task.test], seed=seed)
+    progress("further sections")
+    context = Context(
+        features=tuple(methods),
+        measured=tuple(measured),
+        comparisons=comparisons,
+        tasks=tuple(tasks),
+        resamples=resamples,
+        columns=tuple(columns),
+        cells=dict(cells or {}),
+        settings=settings or EvaluationConfig(),
+        num_resamples=num_resamples,
+        seed=seed,
+        origin=origin,
+    )
     results = tuple(row.result for row in measured)
     # What was tested in any split; the training part is that of the first.
     task = replace(task, test=resamples.tested)
@@ -158,6 +180,7 @@ def assess(
         loss_curves=tuple(loss_curves),
         num_splits=len(tasks),
         shortcuts=shortcuts,
+        sections=tuple(extra_sections(context)),
         studies=()
         if study_names is None
         else study_predictions(

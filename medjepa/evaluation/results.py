@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.sections import Section
 
 SCHEMA_VERSION = 1
 """Raised when a key of `results.json` changes its name or its meaning."""
@@ -255,9 +256,14 @@ class Report:
     num_splits: int = 1
     shortcuts: tuple[Shortcut, ...] = ()
     studies: tuple[StudyPrediction, ...] = ()
+    sections: tuple[Section, ...] = ()
     run: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    def section(self, key: str) -> Section:
+        """The section called `key`."""
+        return next(section for section in self.sections if section.key == key)
 
     def method(self, key: str) -> MethodResult:
         """The row called `key`."""
@@ -277,6 +283,8 @@ class Report:
             row["num_seeds_above"] = comparison.num_seeds_above
         for point, row in zip(self.label_efficiency, plain["label_efficiency"], strict=True):
             row["mean_auc"] = point.mean
+        for row in plain["sections"]:
+            del row["figure"], row["signed"]  # of the page
         finite = plain_json(plain)
         assert isinstance(finite, dict)
         return finite

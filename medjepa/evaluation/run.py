@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from medjepa.config.evaluation import EvaluationConfig
 from medjepa.data.selection import Selection
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import ConfigError, DataError
@@ -14,6 +15,7 @@ from medjepa.evaluation.assess import assess
 from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.columns import find_columns
+from medjepa.evaluation.extras import Origin
 from medjepa.evaluation.label_efficiency import FRACTIONS
 from medjepa.evaluation.labelled_data import LabelledImages
 from medjepa.evaluation.leak_list import write_leak_list
@@ -73,6 +75,7 @@ def evaluate(
     cache_dir: str | Path | None = None,
     num_workers: int | None = None,
     command: str = "",
+    settings: EvaluationConfig | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Judge frozen features of pre-trained encoders on labelled images, against their baselines.
@@ -112,6 +115,7 @@ def evaluate(
         cache_dir: where raw folders are prepared.
         num_workers: processes that decode raw folders.
         command: what the user typed, for the record.
+        settings: which further sections are asked; None for the defaults.
         progress: shows how far the work is.
 
     Raises:
@@ -182,7 +186,7 @@ def evaluate(
         asked=shortcuts,
         leave_out=[label, study or "", split or "", *_columns_of(request)],
     )
-    with show("evaluate", 3) as advance:
+    with show("evaluate", 4) as advance:
         return assess(
             _methods(runs, material, tasks[0].train),
             tasks,
@@ -205,6 +209,9 @@ def evaluate(
                 "config_hash": ", ".join(run.config_hash for run in runs),
                 **material.facts,
             },
+            cells=labelled.cells,
+            settings=settings,
+            origin=Origin(runs=tuple(runs), material=material, request=request),
             progress=lambda _: advance(1),
         )
 

@@ -12,6 +12,7 @@ from medjepa.evaluation.verdict import (
     interval,
     share,
 )
+from medjepa.report.cells import written
 from medjepa.report.figures import (
     interval_figure,
     label_figure,
@@ -41,6 +42,7 @@ def render_html(report: Report) -> str:
     return template("report.html.j2").render(
         share=share,
         interval=interval,
+        written=written,
         report=report,
         outcome_style=OUTCOME_STYLES[report.verdict.outcome],
         against={comparison.against: comparison for comparison in report.comparisons},

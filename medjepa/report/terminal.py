@@ -9,7 +9,9 @@ from rich.text import Text
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.results import PRETRAINED, Report, Shortcut
+from medjepa.evaluation.sections import Section
 from medjepa.evaluation.verdict import interval, share
+from medjepa.report.cells import written
 
 _COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}
 
@@ -32,6 +34,7 @@ def render(report: Report) -> RenderableType:
     parts += [Text(f"{_mark(check.passed)} {check.text}") for check in report.checks]
     parts.append(_table(report))
     parts += [Text(_shortcut(one)) for one in report.shortcuts]
+    parts += [_section(one) for one in report.sections]
     parts += [Text(f"! {warning}", style="yellow") for warning in report.warnings]
     return Padding(Group(*parts), (1, 0))
 
@@ -88,6 +91,26 @@ def _table(report: Report) -> Table:
         spread = row.probe.spread("auc")
         if spread is not None:
             table.add_row(f"  between {len(row.seeds)} seeds", f"± {share(spread)}", style="dim")
+    return table
+
+
+def _section(section: Section) -> Table:
+    table = Table(
+        title=escape(section.title),
+        caption=escape(section.note),
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    for name in section.columns:
+        table.add_column(escape(name))
+    for row in written(section):
+        table.add_row(
+            *[
+                escape(value) + (f"\n[dim]{escape(ends)}[/dim]" if ends else "")
+                for value, ends in row
+            ]
+        )
     return table
 
 

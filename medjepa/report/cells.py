@@ -1,0 +1,37 @@
+"""Cells of a table in words, alike on the page and in the terminal."""
+
+from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.sections import Cell, Section
+from medjepa.evaluation.verdict import interval, share
+
+Written = tuple[str, str]
+"""A value, and its interval ("" where it can have none)."""
+
+
+def written(section: Section) -> list[list[Written]]:
+    """The rows of a section."""
+    signed = [name in section.signed for name in section.columns]
+    return [
+        [cell_text(cell, sign=sign) for cell, sign in zip(row, signed, strict=True)]
+        for row in section.rows
+    ]
+
+
+def cell_text(cell: Cell, *, sign: bool = False) -> Written:
+    """One cell; a number that does not exist is a dash."""
+    if isinstance(cell, Estimate):
+        return number(cell.value, sign=sign), interval(cell, sign=sign)
+    if cell is None:
+        return "–", ""
+    if isinstance(cell, str):
+        return cell, ""
+    if isinstance(cell, int):
+        return f"{cell:,}", ""
+    return number(cell, sign=sign), ""
+
+
+def number(value: float, *, sign: bool = False) -> str:
+    """Three decimals as tables have them, or three digits where that would show nothing."""
+    if value != 0 and (abs(value) < 0.0005 or abs(value) >= 1000):
+        return f"{value:{'+' if sign else ''}.3g}".replace("-", "−")
+    return share(value, sign=sign)
