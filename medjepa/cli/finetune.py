@@ -16,9 +16,12 @@ has seen: fine-tuned from pre-training, the same network from scratch, the froze
 linear decoder and, for methods=[...,unet], MONAI's U-Net (pip install "medjepa[monai]").
 
   checkpoint=runs/a     a run folder or a .pt file
-  data=FOLDER           volumes, or a store made by `medjepa prepare data.dimensions=3`
+  data=FOLDER           images, volumes, or a store made by `medjepa prepare`; which of them,
+                        the checkpoint says
   labels=FOLDER         label maps with the images' names, or a column of the table that names
-                        them; default: found beside the images (labelsTr, labels, name_seg)
+                        them, or their names by the image's, as '{name}_mask.png'; default:
+                        found beside the images (labelsTr, labels, name_seg)
+  longer_side=512       pixels to which images are brought (2-D); default: as they are
   split=COLUMN          of the table, says who is tested; default: "split" if there is one
   fold=test             the value that is tested; all others are for training. fold=[0,1] pools
                         several, each patient tested once; fold=all takes each value in turn

@@ -5,7 +5,9 @@ from typing import Literal
 
 from medjepa.config.fields import require, setting
 
-SEGMENTERS = ("pretrained", "scratch", "frozen_linear", "unet")
+SEGMENTERS = (
+    "pretrained", "scratch", "frozen_linear", "frozen_light", "pretrained_linear", "unet"
+)  # fmt: skip
 """What `methods` may name for task=segment; the first two answer whether pre-training helped."""
 
 
@@ -13,11 +15,20 @@ SEGMENTERS = ("pretrained", "scratch", "frozen_linear", "unet")
 class FinetuneConfig:
     """How a pre-trained encoder is trained further on labels, beside what it is compared with."""
 
-    task: Literal["segment", "classify"] = setting(
-        "segment", "segment: label maps of volumes; classify: one label for each"
+    task: Literal["segment", "classify", "detect"] = setting(
+        "segment", "segment: label maps or masks; detect: boxes; classify: one label for each"
     )
     labels: str = setting(
         "", "a folder of label maps named as the images, or the table's column that names them"
+    )
+    boxes: str = setting(
+        "", "a CSV of boxes, or a folder of Pascal VOC files; empty: Annotations by the images"
+    )
+    background: int = setting(
+        0, "value of masks that is no structure: 255 for those drawn black on white (images)"
+    )
+    longer_side: int | None = setting(
+        None, "pixels to which images are brought; none: as they are (detect: as pre-trained)"
     )
     regions: tuple[str, ...] = setting(
         (), "what is scored where regions overlap: [WT:1+2+3,TC:1+3,ET:3]; empty: each label value"
@@ -27,7 +38,8 @@ class FinetuneConfig:
     )
     methods: tuple[str, ...] = setting(
         ("pretrained", "scratch", "frozen_linear"),
-        "networks that are compared, of pretrained, scratch, frozen_linear, unet (needs monai)",
+        "networks that are compared, of pretrained, scratch, frozen_linear, frozen_light, "
+        "pretrained_linear, unet (needs monai); detect: of pretrained, scratch, frozen",
     )
     fractions: tuple[float, ...] = setting(
         (1.0,), "shares of the labelled patients to train on; with equal seeds nested"
@@ -72,6 +84,9 @@ class FinetuneConfig:
             require(value > 0, f"finetune.{key}", "above 0", value)
         for key in ("weight_decay", "strength"):
             require(getattr(self, key) >= 0, f"finetune.{key}", "0 or more", getattr(self, key))
+        require(0 <= self.background <= 255, "finetune.background", "0 to 255", self.background)
+        side = self.longer_side
+        require(side is None or side >= 8, "finetune.longer_side", "8 or more, or none", side)
         require(0 <= self.overlap < 1, "finetune.overlap", "in [0, 1)", self.overlap)
         require(all(s >= 0 for s in self.seeds), "finetune.seeds", "0 or more", self.seeds)
 

@@ -14,6 +14,7 @@ from medjepa.data.decode import read
 from medjepa.data.label_names import names_beside
 from medjepa.data.label_sources import label_paths
 from medjepa.data.placement import Placement, distance_mm
+from medjepa.data.store import Store
 from medjepa.data.volume_items import on_grid, resampled_shape
 from medjepa.data.volume_store import VolumeStore
 from medjepa.data.volumetric import canonical
@@ -72,7 +73,7 @@ class LabelMaps:
 
     def __init__(
         self,
-        store: VolumeStore,
+        store: Store | VolumeStore,
         paths: Mapping[int, Path],
         names: Mapping[int, str],
         regions: Mapping[str, Sequence[int]] | None = None,
@@ -160,11 +161,15 @@ class LabelMaps:
             return labels
         return np.stack([np.isin(labels, v) for v in self.regions.values()]).astype(np.uint8)
 
+    def _load(self, index: int) -> np.ndarray:
+        assert isinstance(self.store, VolumeStore)
+        return read_label_map(self.path(index), self.store, index)
+
     def _labels(self, index: int) -> np.ndarray:
         if index in self._kept:
             self._kept.move_to_end(index)
             return self._kept[index]
-        labels = read_label_map(self.path(index), self.store, index)
+        labels = self._load(index)
         labels.flags.writeable = False
         self._kept[index] = labels
         self._num_bytes += labels.nbytes
@@ -185,7 +190,7 @@ def read_label_map(path: Path, store: VolumeStore, index: int) -> np.ndarray:
     if image.axes != "zyx" or image.array.shape[0] != 1:
         raise InputError(str(path), f"a label map is a volume (z, y, x), this has {image.axes}")
     image = canonical(image)
-    labels = _whole_numbers(str(path), image.array[0])
+    labels = whole_numbers(str(path), image.array[0])
     spacing = store.settings["spacing"]
     shape = labels.shape if spacing is None else resampled_shape(image, tuple(spacing))
     item = store.items[index]
@@ -226,8 +231,12 @@ def _check_grid(found: Placement, wanted: Placement, in_file: tuple[int, ...], p
         )
 
 
-def _whole_numbers(path: str, array: np.ndarray) -> np.ndarray:
-    """Labels in 8 bits."""
+def whole_numbers(path: str, array: np.ndarray) -> np.ndarray:
+    """Labels in 8 bits.
+
+    Raises:
+        InputError: they are no whole numbers from 0 to 255; `path` is named.
+    """
     if array.dtype == np.uint8:
         return array
     low, high = array.min(), array.max()

@@ -6,15 +6,22 @@ from medjepa.data.files import scan
 from medjepa.data.label_files import FOLDERS, label_of
 from medjepa.data.labels import labelled
 from medjepa.data.private_map import PrivateMap
+from medjepa.data.store import Store
 from medjepa.data.tables import stem_of
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 
+NAME = "{name}"
+"""Stands for the image's name in that of its label map."""
+
 
 def label_paths(
-    store: VolumeStore, source: str | Path | None, table: str | Path | None
+    store: Store | VolumeStore, source: str | Path | None, table: str | Path | None
 ) -> dict[int, Path]:
     """Index of an item to the file of its label map; items without one are not in it.
+
+    `source` is a folder, a column of the table, or a name in which {name} stands for the image's
+    without its ending, from the folder of the image: {name}_mask.png, ../masks/{name}.gif.
 
     Raises:
         DataError: several files fit an item, or a file that a table names is not there.
@@ -24,6 +31,8 @@ def label_paths(
     images = _images(private, numbers)
     if source is None:
         return _beside(private, images)
+    if NAME in str(source):
+        return _by_name(private, str(source), images)
     if Path(source).is_dir():
         return _in_folder(Path(source), images)
     return _from_table(store, str(source), table, private, images)
@@ -68,6 +77,20 @@ def _one(image: str, files: set[str]) -> str | None:
         raise DataError(f"{error}; name the folder of the right ones") from error
 
 
+def _by_name(
+    private: PrivateMap, given: str, images: dict[int, list[tuple[int, str]]]
+) -> dict[int, Path]:
+    """Files whose names follow from the image's."""
+    paths: dict[int, Path] = {}
+    for index, places in images.items():
+        for source, path in places:
+            image = Path(private.sources[source]) / path
+            label = image.parent / given.replace(NAME, stem_of(path))
+            if label != image and label.is_file():
+                paths.setdefault(index, label)
+    return paths
+
+
 def _in_folder(folder: Path, images: dict[int, list[tuple[int, str]]]) -> dict[int, Path]:
     """Files of a folder that are named as the images, by path or by name."""
     by_stem: dict[str, list[str]] = {}
@@ -96,7 +119,7 @@ def _in_folder(folder: Path, images: dict[int, list[tuple[int, str]]]) -> dict[i
 
 
 def _from_table(
-    store: VolumeStore,
+    store: Store | VolumeStore,
     column: str,
     table: str | Path | None,
     private: PrivateMap,

@@ -9,32 +9,30 @@ import torch
 from torch import nn
 
 from medjepa.config import Config
-from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.errors import ConfigError
 from medjepa.evaluation.embed import untrained_twin
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.segmentation_results import (
-    FROZEN_LINEAR,
-    PRETRAINED,
+    FROZEN,
+    LINEAR,
     SCRATCH,
     TITLES,
     UNET,
 )
-from medjepa.evaluation.segmentation_run import Learn, Trained, label_values
-from medjepa.evaluation.segmentation_volumes import VolumeCases
+from medjepa.evaluation.segmentation_run import Learn, Trained, Volumes, label_values
+from medjepa.models.lejepa import LeJEPA
 from medjepa.models.segmenter import Segmenter
 from medjepa.models.unet import monai_unet
 from medjepa.models.vjepa import VJEPA
 from medjepa.training.finetune import FinetuneSettings, finetune_segmenter
 from medjepa.training.interrupts import StopWish
-from medjepa.training.segmentation_crops import SegmentationCrops
 from medjepa.utils.progress import Advance, progress
 
 DEFAULT_STEPS = 1000
 """Of training, where neither steps nor minutes are given."""
 
 
-def network_of(method: str, model: VJEPA, num_outputs: int, *, seed: int) -> nn.Module:
+def network_of(method: str, model: LeJEPA | VJEPA, num_outputs: int, *, seed: int) -> nn.Module:
     """Build a network of (B, C, *window) in [0, 1] to scores (B, num_outputs, *window).
 
     Args:
@@ -46,12 +44,12 @@ def network_of(method: str, model: VJEPA, num_outputs: int, *, seed: int) -> nn.
     Raises:
         ConfigError: an unknown method, or MONAI is missing.
     """
-    twin = untrained_twin(model, seed=seed)
+    twin, num_axes = untrained_twin(model, seed=seed), len(model.image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if method == UNET:
-            return _fast(monai_unet(model.image_size, len(model.pixel_mean), num_outputs))
-        if method not in (PRETRAINED, SCRATCH, FROZEN_LINEAR):
+            return _fast(monai_unet(model.image_size, len(model.pixel_mean), num_outputs), num_axes)
+        if method not in TITLES:
             raise ConfigError(
                 f"finetune.methods: {method} is unknown; of {', '.join(TITLES)} as many as wanted"
             )
@@ -60,20 +58,21 @@ def network_of(method: str, model: VJEPA, num_outputs: int, *, seed: int) -> nn.
         segmenter = Segmenter(
             twin.encoder,
             num_outputs,
-            decoder="linear" if method == FROZEN_LINEAR else "light",
-            frozen=method == FROZEN_LINEAR,
+            decoder="linear" if method in LINEAR else "light",
+            frozen=method in FROZEN,
             mean=model.pixel_mean.cpu(),
             std=model.pixel_std.cpu(),
         )
-    return _fast(segmenter)
+    return _fast(segmenter, num_axes)
 
 
-def _fast(network: nn.Module) -> nn.Module:
-    """Put channels last: on CPU, convolutions of volumes take several times as long without."""
-    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
+def _fast(network: nn.Module, num_axes: int) -> nn.Module:
+    """Put channels last: on CPU, convolutions take several times as long without."""
+    layout = torch.channels_last if num_axes == 2 else torch.channels_last_3d
+    return network.to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
 
-def num_outputs(volumes: VolumeCases) -> int:
+def num_outputs(volumes: Volumes) -> int:
     """Scores of a voxel: one for each region, or for each class and the background."""
     return len(volumes.structures) if volumes.regions else len(label_values(volumes.structures))
 
@@ -97,7 +96,7 @@ def recipe_settings(settings: FinetuneSettings) -> dict[str, object]:
     return {k: v for k, v in settings.fixed().items() if k not in ("steps", "minutes")}
 
 
-def check_methods(methods: Sequence[str], model: VJEPA, outputs: int) -> None:
+def check_methods(methods: Sequence[str], model: LeJEPA | VJEPA, outputs: int) -> None:
     """Refuse what cannot be built before anything is trained.
 
     Raises:
@@ -109,7 +108,7 @@ def check_methods(methods: Sequence[str], model: VJEPA, outputs: int) -> None:
 
 def learner(
     settings: FinetuneSettings,
-    volumes: VolumeCases,
+    volumes: Volumes,
     *,
     window: Sequence[int],
     device: torch.device,
@@ -120,21 +119,10 @@ def learner(
     Crops have the size of the window in which cases are predicted, which may be smaller than what
     pre-training cut its views from: not every network takes another size.
     """
-    values = None if volumes.regions else label_values(volumes.structures).tolist()
-    images = volumes.images
-    first, second, third = window
 
     def learn(
         network: nn.Module, train: Integers, *, method: str, folder: Path, seed: int
     ) -> Trained:
-        chosen = VolumeDataset(
-            images.stores,
-            crop=(first, second, third),
-            channels=images.channels,
-            indices=images.indices[train],
-            seed=seed,
-        )
-        crops = SegmentationCrops(chosen, volumes.maps, values)
 
         def shown(
             description: str, total: int, *, done: int = 0
@@ -143,7 +131,7 @@ def learner(
 
         finished = finetune_segmenter(
             network,
-            crops,
+            volumes.crops(train, window=window, seed=seed),
             folder=folder,
             settings=settings,
             seed=seed,

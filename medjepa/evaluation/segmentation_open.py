@@ -10,12 +10,14 @@ from medjepa.config import Config
 from medjepa.data.label_maps import open_label_maps
 from medjepa.data.labels import LabelledSet, labelled
 from medjepa.data.private_map import PRIVATE
+from medjepa.data.store import Store
 from medjepa.data.tables import read_table, split_column
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
-from medjepa.errors import DataError
+from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.segmentation_data import Cases, share_out, split_asked
+from medjepa.evaluation.segmentation_images import ImageCases
 from medjepa.evaluation.segmentation_labels import LabelsSeen, look_at_labels
 from medjepa.evaluation.segmentation_volumes import VolumeCases, regions_from, structures_from
 from medjepa.utils.progress import progress
@@ -33,7 +35,7 @@ class Opened:
     """
 
     cases: Cases
-    volumes: VolumeCases
+    volumes: VolumeCases | ImageCases
     notes: tuple[str, ...]
     labels: LabelsSeen
 
@@ -53,6 +55,8 @@ def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePi
     """
     asked = config.finetune
     regions = regions_from(asked.regions)
+    if asked.background or asked.longer_side:
+        raise ConfigError("finetune.background and finetune.longer_side: of images, not of volumes")
     maps = [
         open_label_maps(store, asked.labels or None, table=config.data.table, regions=regions)
         for store in stores
@@ -75,7 +79,7 @@ def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePi
     )
     items = [everything.items[number] for number in numbers]
     places = [(item.store, item.index) for item in items]
-    column, parts, groups = _table(config, stores, places)
+    column, parts, groups = parts_and_patients(config, stores, places)
     cases = share_out(
         [stores[store].keys[index] for store, index in places],
         groups,
@@ -93,24 +97,29 @@ def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePi
     return Opened(
         cases=cases,
         volumes=volumes,
-        notes=_notes(len(everything.items), cases, volumes),
+        notes=notes_of(len(everything.items), cases, len(volumes), "volumes"),
         labels=seen,
     )
 
 
-def _notes(num_items: int, cases: Cases, volumes: VolumeCases) -> tuple[str, ...]:
+def notes_of(num_items: int, cases: Cases, num_cases: int, kind: str) -> tuple[str, ...]:
+    """Which of so many volumes or images (`kind`) were left out, and why."""
     notes = []
-    if without := num_items - len(volumes):
-        notes.append(f"{without:,} volumes have no label map and were left out.")
+    if without := num_items - num_cases:
+        notes.append(f"{without:,} {kind} have no label map and were left out.")
     if nowhere := sum(not part for part in cases.parts):
-        notes.append(f"{nowhere:,} volumes belong to no part of the split and were left out.")
+        notes.append(f"{nowhere:,} {kind} belong to no part of the split and were left out.")
     return tuple(notes)
 
 
-def _table(
-    config: Config, stores: Sequence[VolumeStore], places: Sequence[tuple[int, int]]
+def parts_and_patients(
+    config: Config, stores: Sequence[Store | VolumeStore], places: Sequence[tuple[int, int]]
 ) -> tuple[str | None, list[str] | None, list[str]]:
-    """(split column, its value for each place or None, patient of each place)."""
+    """(split column, its value for each place or None, patient of each place).
+
+    Raises:
+        DataError: the table has not the column.
+    """
     column = split_asked(config.data.split_column or _column_of(config, stores) or "auto")
     if column is None and config.data.group_column is None:
         return None, None, [stores[store].groups[index] for store, index in places]
@@ -134,13 +143,13 @@ def _table(
     return column, parts, names
 
 
-def _labelled(config: Config, store: VolumeStore, column: str | None) -> LabelledSet:
+def _labelled(config: Config, store: Store | VolumeStore, column: str | None) -> LabelledSet:
     group = config.data.group_column
     label = column or (group if isinstance(group, str) else (group or ("",))[0])
     return labelled(store, label, group=group, split="auto", table=config.data.table)
 
 
-def _column_of(config: Config, stores: Sequence[VolumeStore]) -> str | None:
+def _column_of(config: Config, stores: Sequence[Store | VolumeStore]) -> str | None:
     """The column of a given split, by its usual names."""
     if config.data.table is not None:
         return split_column(read_table(config.data.table, check=False).columns)

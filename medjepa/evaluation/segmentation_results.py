@@ -15,10 +15,15 @@ FOREGROUND = "foreground"
 """The mean over all structures of a patient that are defined; the background is none."""
 
 PRETRAINED, SCRATCH, FROZEN_LINEAR, UNET = "pretrained", "scratch", "frozen_linear", "unet"
+PRETRAINED_LINEAR, FROZEN_LIGHT = "pretrained_linear", "frozen_light"
+LINEAR, FROZEN = (FROZEN_LINEAR, PRETRAINED_LINEAR), (FROZEN_LINEAR, FROZEN_LIGHT)
+"""Which networks have a linear decoder, and which leave the encoder as it is."""
 TITLES = {
     PRETRAINED: "Pre-trained, fine-tuned",
     SCRATCH: "Same network, from scratch",
     FROZEN_LINEAR: "Frozen encoder, linear decoder",
+    FROZEN_LIGHT: "Frozen encoder, light decoder",
+    PRETRAINED_LINEAR: "Pre-trained, fine-tuned, linear decoder",
     UNET: "U-Net (MONAI), from scratch",
 }
 

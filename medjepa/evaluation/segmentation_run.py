@@ -30,8 +30,10 @@ from medjepa.evaluation.segmentation_files import (
 from medjepa.evaluation.segmentation_planes import planes_of
 from medjepa.evaluation.segmentation_results import CaseScore, Part
 from medjepa.evaluation.segmentation_study import score_case
+from medjepa.models.segmenter import score
 from medjepa.models.sliding_window import segment
 from medjepa.training.interrupts import StopWish
+from medjepa.training.segmentation_crops import CropSource
 from medjepa.utils.logging import get_logger
 from medjepa.utils.progress import time_left
 
@@ -55,6 +57,9 @@ class Volumes(Protocol):
     def spacing(self, case: int) -> tuple[float, ...]:
         """Step of each axis in mm; 1 where it is unknown."""
 
+    def known_spacing(self, case: int) -> tuple[float, ...]:
+        """Step of each axis in mm; NaN where it is unknown."""
+
     def turned(self, case: int) -> bool:
         """Whether the axes are known to grow to the patient's head, front and right."""
 
@@ -63,6 +68,9 @@ class Volumes(Protocol):
 
     def truth(self, case: int) -> NDArray[np.uint8]:
         """A whole label map, on the image's grid."""
+
+    def crops(self, train: Integers, *, window: Sequence[int], seed: int) -> CropSource:
+        """Crops of some cases, for learning."""
 
 
 @dataclass(frozen=True)
@@ -265,12 +273,13 @@ def test(
 
 def predict(network: nn.Module, volumes: Volumes, case: int, plan: Plan) -> NDArray[np.uint8]:
     """Label one case by overlapping windows; in the values of the truth, or as regions."""
+    spacing = torch.tensor([volumes.known_spacing(case)], device=plan.device)
 
     def probabilities(batch: Tensor) -> Tensor:
         if batch.ndim == 5:
             # Convolutions of volumes on CPU take several times as long with channels first.
             batch = batch.contiguous(memory_format=torch.channels_last_3d)
-        scores: Tensor = network(batch)
+        scores = score(network, batch, spacing.expand(len(batch), -1))
         return scores.sigmoid() if volumes.regions else scores.softmax(1)
 
     found = segment(

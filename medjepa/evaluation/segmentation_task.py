@@ -12,8 +12,11 @@ import numpy as np
 
 from medjepa.checkpoint import find_checkpoint, load_checkpoint, rebuild_model
 from medjepa.config import Config, to_dict
+from medjepa.data.cache import ensure_store
+from medjepa.data.preprocessing import Pipeline
 from medjepa.data.private_map import write_private
 from medjepa.data.selection import selection_of
+from medjepa.data.store import Store
 from medjepa.data.volume_cache import ensure_volumes
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
@@ -31,9 +34,11 @@ from medjepa.evaluation.segmentation_networks import (
     settings_of,
 )
 from medjepa.evaluation.segmentation_open import Opened, open_cases
+from medjepa.evaluation.segmentation_open_images import open_image_cases
 from medjepa.evaluation.segmentation_report import ShownCase, build_report, shown_cases
 from medjepa.evaluation.segmentation_results import SegmentationReport
 from medjepa.evaluation.segmentation_run import Plan, run_study
+from medjepa.models.lejepa import LeJEPA
 from medjepa.models.vjepa import VJEPA
 from medjepa.training.interrupts import interrupts
 from medjepa.utils.device import choose_device
@@ -45,14 +50,14 @@ class Pretrained:
     """A pre-trained model, and what a study needs to know of it.
 
     Attributes:
-        model: with its weights.
+        model: with its weights; of volumes, or of images.
         pipeline: how a file became what it saw.
         identity: of its file, so that parts made from another one are not mixed in.
         used_keys: content hashes of what it was trained on; None if not recorded.
     """
 
-    model: VJEPA
-    pipeline: VolumePipeline
+    model: LeJEPA | VJEPA
+    pipeline: Pipeline | VolumePipeline
     identity: str
     used_keys: frozenset[str] | None
 
@@ -74,8 +79,14 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
     check_out(out)
     seeds, pretrained = _runs(config)
     first = next(iter(pretrained.values()))
-    stores = _stores(config, first.pipeline)
-    opened = open_cases(config, stores, first.pipeline)
+    window = first.model.image_size
+    stores: Sequence[Store | VolumeStore]
+    if isinstance(first.pipeline, Pipeline):
+        stores = images = image_stores(config, first.pipeline)
+        opened = open_image_cases(config, images, first.pipeline, window)
+    else:
+        stores = volumes = _stores(config, first.pipeline)
+        opened = open_cases(config, volumes, first.pipeline)
     asked = config.finetune
     folds = opened.cases.folds(asked.folds)
     recipe = settings_of(config)
@@ -91,7 +102,7 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
         fractions=tuple(sorted(set(asked.fractions), reverse=True)),
         folds=folds,
         seeds=seeds,
-        window=first.model.image_size,
+        window=window,
         overlap=asked.overlap,
         budget=budget,
         checkpoints={seed: pretrained[seed].identity for seed in seeds},
@@ -99,6 +110,7 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
             "structures": [[s.name, *s.values] for s in opened.volumes.structures],
             "split": opened.cases.split,
             **recipe_settings(recipe),
+            **_image_settings(config, first.pipeline),
         },
         device=device,
     )
@@ -170,7 +182,7 @@ def _runs(config: Config) -> tuple[tuple[int, ...], dict[int, Pretrained]]:
     for other in loaded[1:]:
         if other.pipeline != loaded[0].pipeline:
             raise ConfigError(
-                "checkpoint: they see volumes differently; seeds of one table differ in nothing "
+                "checkpoint: they see images differently; seeds of one table differ in nothing "
                 "else: fine-tune them one by one"
             )
     return seeds, {
@@ -179,24 +191,27 @@ def _runs(config: Config) -> tuple[tuple[int, ...], dict[int, Pretrained]]:
 
 
 def load_pretrained(path: str | Path) -> Pretrained:
-    """Load a model of volumes from a run folder or a checkpoint file.
+    """Load a model of images or volumes from a run folder or a checkpoint file.
 
     Raises:
         CheckpointError: it cannot be read.
-        ConfigError: it is a model of images, or of clips.
+        ConfigError: it is a model of clips, or says not how a file is read.
     """
     file = find_checkpoint(path)
     checkpoint = load_checkpoint(file)
     model = rebuild_model(checkpoint)
-    if not isinstance(model, VJEPA) or checkpoint.pipeline is None or model.kind != "volume":
+    is_image = not isinstance(model, VJEPA)
+    is_volume = isinstance(model, VJEPA) and model.kind == "volume"
+    if checkpoint.pipeline is None or not (is_image or is_volume):
         raise ConfigError(
-            f"checkpoint={path}: not a model of volumes, which segmentation needs; pre-train one "
-            "with model.type=vjepa"
+            f"checkpoint={path}: not a model of volumes or of images that says how it reads a "
+            "file, which is needed here; pre-train one (model.type=vjepa for volumes)"
         )
+    kind: type[Pipeline] | type[VolumePipeline] = Pipeline if is_image else VolumePipeline
     keys = run_folder(file) / PRETRAINING_KEYS
     return Pretrained(
         model=model,
-        pipeline=VolumePipeline.from_dict(checkpoint.pipeline),
+        pipeline=kind.from_dict(checkpoint.pipeline),
         identity=hashlib.sha256(file.read_bytes()).hexdigest()[:12],
         used_keys=frozenset(json.loads(keys.read_text(encoding="utf-8")))
         if keys.is_file()
@@ -226,6 +241,41 @@ def _stores(config: Config, pipeline: VolumePipeline) -> list[VolumeStore]:
     )
 
 
+def image_stores(config: Config, pipeline: Pipeline) -> list[Store]:
+    """The images, prepared as pre-training saw them; their files are read beside the stores.
+
+    Raises:
+        DataError: a source does not exist, holds no image, or identifies a patient.
+    """
+    data = config.data
+    height, width = pipeline.size
+    return ensure_store(
+        data.sources,
+        size=height if height == width else (height, width),
+        fit=pipeline.fit,
+        frames_per_clip=data.frames_per_clip,
+        intensity=replace(pipeline.intensity, modality=None),
+        selection=selection_of(data),
+        privacy=config.privacy,
+        modality=pipeline.intensity.modality if data.modality == "auto" else data.kinds_of_image,
+        table=data.table,
+        image_column=data.image_column,
+        group_column=data.group_column if isinstance(data.group_column, str) else None,
+        pattern=data.pattern,
+        cache_dir=data.cache_dir or None,
+        num_workers=data.num_workers,
+        progress=progress,
+    )
+
+
+def _image_settings(config: Config, pipeline: Pipeline | VolumePipeline) -> dict[str, object]:
+    """What numbers of images depend on beside; of volumes nothing more."""
+    if not isinstance(pipeline, Pipeline):
+        return {}
+    asked = config.finetune
+    return {"longer_side": asked.longer_side, "background": asked.background}
+
+
 def _checks(opened: Opened, folds: Sequence[str], pretrained: Sequence[Pretrained]) -> list[Check]:
     """Patients on both sides, and what pre-training has seen; over all folds together."""
     cases = opened.cases
@@ -243,7 +293,7 @@ def _checks(opened: Opened, folds: Sequence[str], pretrained: Sequence[Pretraine
     return [patients, check_pretraining(cases.keys, tested, used, groups=tasks[0].groups)]
 
 
-def _write_case_list(out: Path, opened: Opened, stores: Sequence[VolumeStore]) -> None:
+def _write_case_list(out: Path, opened: Opened, stores: Sequence[Store | VolumeStore]) -> None:
     """For the owner alone: which file a number of the report is."""
     paths = {
         (number, record.key): record.path

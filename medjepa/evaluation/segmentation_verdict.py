@@ -17,8 +17,10 @@ from collections.abc import Sequence
 from medjepa.evaluation.results import Verdict
 from medjepa.evaluation.segmentation_results import (
     FOREGROUND,
+    FROZEN_LIGHT,
     FROZEN_LINEAR,
     PRETRAINED,
+    PRETRAINED_LINEAR,
     SCRATCH,
     TITLES,
     UNET,
@@ -32,6 +34,8 @@ WORTHWHILE = 0.01
 
 PHRASES = {
     FROZEN_LINEAR: "the frozen encoder with a linear decoder",
+    FROZEN_LIGHT: "the frozen encoder with a light decoder",
+    PRETRAINED_LINEAR: "the fine-tuned encoder with a linear decoder",
     UNET: "MONAI's U-Net from scratch",
 }
 """Networks within a sentence."""

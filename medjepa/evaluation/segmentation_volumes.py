@@ -1,5 +1,6 @@
 """Volumes and their label maps as a study reads them: a part at a time, from prepared stores."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,9 @@ from medjepa.data.label_maps import LabelMaps
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.dice import Structure
+from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.segmentation_run import label_values
+from medjepa.training.segmentation_crops import CropSource, SegmentationCrops
 
 
 class VolumeCases:
@@ -47,6 +51,10 @@ class VolumeCases:
         """Step of each axis in mm; 1 where it is unknown."""
         return tuple(step or 1.0 for step in self._items[case].spacing)
 
+    def known_spacing(self, case: int) -> tuple[float, ...]:
+        """Step of each axis in mm; NaN where it is unknown."""
+        return tuple(math.nan if step is None else step for step in self._items[case].spacing)
+
     @property
     def distance_unit(self) -> str:
         """The unit of distances: voxels as soon as one spacing is unknown."""
@@ -69,6 +77,19 @@ class VolumeCases:
         """A whole label map (*spatial), or regions (R, *spatial), on the volume's grid."""
         item = self._items[case]
         return np.asarray(self.maps[item.store].read(item.index))
+
+    def crops(self, train: Integers, *, window: Sequence[int], seed: int) -> CropSource:
+        """Crops of some cases, for learning."""
+        first, second, third = window
+        chosen = VolumeDataset(
+            self.images.stores,
+            crop=(first, second, third),
+            channels=self.images.channels,
+            indices=self.images.indices[train],
+            seed=seed,
+        )
+        values = None if self.regions else label_values(self.structures).tolist()
+        return SegmentationCrops(chosen, self.maps, values)
 
 
 def structures_from(

@@ -98,5 +98,5 @@ def _distance(row: SegmentationRow, unit: str) -> str:
     ends = (
         "no interval" if one.low is None or one.high is None else f"{one.low:.2f}, {one.high:.2f}"
     )
-    short = "mm" if unit == "mm" else "vx"
+    short = "mm" if unit == "mm" else "px" if unit.startswith("pixels") else "vx"
     return f"{one.value:.2f} {short}\n[dim]{escape(f'[{ends}]')}[/dim]"

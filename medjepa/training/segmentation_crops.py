@@ -18,11 +18,13 @@ class LabelledCrops(NamedTuple):
         images: (B, C, *spatial) in [0, 1].
         labels: uint8, (B, *spatial) class numbers or (B, R, *spatial) masks of regions.
         modality: (B,) indices into `MODALITIES`.
+        spacing: (B, A) of the voxels in mm, NaN unknown; None for images.
     """
 
     images: Tensor
     labels: Tensor
     modality: Tensor
+    spacing: Tensor | None = None
 
 
 @runtime_checkable
@@ -53,8 +55,7 @@ class SegmentationCrops:
         self.images, self.maps = images, tuple(maps)
         self._class_of: np.ndarray | None = None
         if values is not None:
-            self._class_of = np.zeros(256, np.uint8)
-            self._class_of[list(values)] = np.arange(len(values))
+            self._class_of = class_table(values)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -62,10 +63,19 @@ class SegmentationCrops:
     def __getitems__(self, indices: Sequence[tuple[int, int]]) -> LabelledCrops:
         images = self.images.__getitems__(list(indices)).batch
         labels = [self._labels(index, draw) for index, draw in indices]
-        return LabelledCrops(images.images, torch.from_numpy(np.stack(labels)), images.modality)
+        return LabelledCrops(
+            images.images, torch.from_numpy(np.stack(labels)), images.modality, images.spacing
+        )
 
     def _labels(self, index: int, draw: int) -> np.ndarray:
         crop = self.images.place(index, draw)
         item = self.images.items[crop.item]
         read = self.maps[item.store].read_crop(item.index, crop.start, crop.size)
         return read if self._class_of is None else self._class_of[read]
+
+
+def class_table(values: Sequence[int]) -> np.ndarray:
+    """The class number of each label value, uint8 (256,): its place in `values`, else 0."""
+    table = np.zeros(256, np.uint8)
+    table[list(values)] = np.arange(len(values))
+    return table
