@@ -34,7 +34,8 @@ logging: [save_minutes, use_tensorboard]
 evaluation: [num_bootstrap, batch_size, positive, negative, num_splits, shortcut, study, clips,
   overlap, attentive, slices, inflated]
 finetune: [task, labels, boxes, background, longer_side, regions, names, methods, fractions, fold,
-  seeds, steps, minutes, batch_size, learning_rate, encoder_rate, layer_decay, weight_decay, strength, overlap]
+  seeds, steps, minutes, batch_size, learning_rate, encoder_rate, layer_decay,
+  weight_decay, strength, overlap]
 """
 PLAIN = {"out", "label", "checkpoint", "resume", "seed", "privacy"}
 
