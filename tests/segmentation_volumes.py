@@ -31,6 +31,9 @@ class MemoryVolumes:
     def spacing(self, case):
         return (2.0, 1.0, 1.0)
 
+    def known_spacing(self, case):
+        return self.spacing(case)
+
     def turned(self, case):
         return False
 

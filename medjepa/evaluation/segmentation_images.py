@@ -1,5 +1,6 @@
 """Images and their masks as a study reads them: a part at a time, from their files."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,6 +52,11 @@ class ImageCases:
         """Step of each axis in mm; 1 where one is unknown, for a pixel is then the unit."""
         down, right = self.files.spacing(self.places[case])
         return (down, right) if down and right else (1.0, 1.0)
+
+    def known_spacing(self, case: int) -> tuple[float, ...]:
+        """Step of each axis in mm; NaN where it is unknown."""
+        down, right = self.files.spacing(self.places[case])
+        return (down or math.nan, right or math.nan)
 
     @property
     def distance_unit(self) -> str:

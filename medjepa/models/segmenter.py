@@ -68,6 +68,11 @@ class Segmenter(nn.Module):
         if frozen:
             encoder.requires_grad_(False)
 
+    @property
+    def follows_spacing(self) -> bool:
+        """Whether the encoder remembers a spacing, so that the spacing of an image changes it."""
+        return not bool(self.encoder.reference_spacing.isnan().all())
+
     def train(self, mode: bool = True) -> "Segmenter":
         """Switch dropout; a frozen encoder stays in evaluation mode."""
         super().train(mode)
@@ -100,3 +105,14 @@ class Segmenter(nn.Module):
         for axis, side in enumerate(shape, start=2):
             scores = scores.narrow(axis, 0, side)
         return scores
+
+
+def score(
+    network: nn.Module,
+    images: Float[Tensor, "b c *spatial"],
+    spacing: Float[Tensor, "b a"] | None,
+) -> Float[Tensor, "b k *spatial"]:
+    """Score images by any network; only a `Segmenter` whose encoder follows it sees the spacing."""
+    if spacing is not None and isinstance(network, Segmenter) and network.follows_spacing:
+        return network(images, spacing=spacing)  # type: ignore[no-any-return]
+    return network(images)  # type: ignore[no-any-return]

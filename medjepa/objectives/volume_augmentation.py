@@ -40,10 +40,11 @@ class LabelledViewParameters(GreyLevels):
     """What was drawn for each of B images.
 
     `matrix` (B, A, A + 1) takes places of the view to those of the image, axes in order (z, y, x),
-    in shares of half the side from the middle.
+    in shares of half the side from the middle; `in_voxels` (B, A, A) is its linear part in voxels.
     """
 
     matrix: Float[Tensor, "b a _"]
+    in_voxels: Float[Tensor, "b a a"]
 
 
 def draw_labelled_view(
@@ -79,12 +80,25 @@ def draw_labelled_view(
     sign = torch.where(torch.rand(num, num_axes, generator=rng) < flipped, -1.0, 1.0)
     # Turned in voxels, as the places are shares of sides that differ.
     half = torch.tensor([float(side) for side in spatial])
-    linear = turn * (factor * sign)[:, None] * half / half[:, None]
+    in_voxels = turn * (factor * sign)[:, None]
+    linear = in_voxels * half / half[:, None]
     shift = symmetric(2 * pose.shift, num_axes)
     return LabelledViewParameters(
         matrix=torch.cat([linear, shift[..., None]], -1),
+        in_voxels=in_voxels,
         **draw_grey_levels(limit, strength=strength, rng=rng),
     )
+
+
+def labelled_view_spacing(
+    spacing: Float[Tensor, "b a"], view: LabelledViewParameters
+) -> Float[Tensor, "b a"]:
+    """Return how far apart in the image, in mm, neighbours along each axis of the view lie.
+
+    An axis of the image whose spacing is unknown (NaN) stays unknown, and adds no length to others.
+    """
+    steps = view.in_voxels.to(spacing) * spacing.nan_to_num(nan=0.0)[..., None]
+    return torch.where(spacing.isnan(), spacing, steps.square().sum(1).sqrt())
 
 
 def render_labelled_view(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,9 +17,14 @@ from torch import Tensor, nn
 
 from medjepa.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from medjepa.errors import CheckpointError, ConfigError, TrainingError
+from medjepa.models.segmenter import score
 from medjepa.objectives.randomness import generator
 from medjepa.objectives.segmentation_loss import segmentation_loss
-from medjepa.objectives.volume_augmentation import draw_labelled_view, render_labelled_view
+from medjepa.objectives.volume_augmentation import (
+    draw_labelled_view,
+    labelled_view_spacing,
+    render_labelled_view,
+)
 from medjepa.training.finetune_optim import build_finetune_optimizer, set_shared_rate
 from medjepa.training.interrupts import StopWish
 from medjepa.training.optim import clip_gradient
@@ -157,7 +162,47 @@ def finetune_segmenter(
         CheckpointError: the folder's state is of other settings or of another network.
         TrainingError: the loss is no longer a number.
     """
-    network.to(device).train()
+    network.to(device)
+    loss_of = _LossOf(network, data, settings, seed, device)
+    return train_steps(
+        network,
+        loss_of,
+        num_images=len(data),
+        folder=folder,
+        settings=settings,
+        seed=seed,
+        progress=progress,
+        wish=wish,
+    )
+
+
+@runtime_checkable
+class LossOf(Protocol):
+    """The loss of a step as a pure function of its number, and a trial of how long one takes."""
+
+    def __call__(self, step: int, /) -> Tensor:
+        """Return the loss, from which gradients flow."""
+
+    def trial(self, step: int, /) -> None:
+        """Take a step without its update."""
+
+
+def train_steps(
+    network: nn.Module,
+    loss_of: LossOf,
+    *,
+    num_images: int,
+    folder: Path,
+    settings: FinetuneSettings,
+    seed: int,
+    progress: Progress = shown.progress,
+    wish: StopWish | None = None,
+) -> Finetuned:
+    """Minimise `loss_of` in place, or go on where `folder` says it stopped.
+
+    Other arguments, and what is raised, as `finetune_segmenter`; the network is on its device.
+    """
+    network.train()
     run = _Run(
         network=network,
         optimizer=build_finetune_optimizer(
@@ -166,10 +211,9 @@ def finetune_segmenter(
             layer_decay=settings.layer_decay,
             encoder_rate=settings.encoder_rate,
         ),
-        fixed={**settings.fixed(), "seed": seed, "number of images": len(data)},
+        fixed={**settings.fixed(), "seed": seed, "number of images": num_images},
         path=folder / FILE,
     )
-    loss_of = _LossOf(network, data, settings, seed, device)
     if run.path.exists():
         run.restore()
     else:
@@ -224,8 +268,8 @@ class _LossOf:
         self.seed, self.device = seed, device
 
     def __call__(self, step: int) -> Tensor:
-        images, labels = self._views(self._crops(step), step)
-        return segmentation_loss(self.network(images), labels)
+        images, labels, spacing = self._views(self._crops(step), step)
+        return segmentation_loss(score(self.network, images, spacing), labels)
 
     def trial(self, step: int) -> None:
         """A step without its update, to see how long one takes."""
@@ -240,8 +284,9 @@ class _LossOf:
             [(index, place) for index, place in zip(chosen, places, strict=True)]
         )
 
-    def _views(self, crops: LabelledCrops, step: int) -> tuple[Tensor, Tensor]:
+    def _views(self, crops: LabelledCrops, step: int) -> tuple[Tensor, Tensor, Tensor | None]:
         images, labels = crops.images.to(self.device), crops.labels.to(self.device)
+        spacing = crops.spacing
         if self.settings.strength:
             view = draw_labelled_view(
                 crops.modality,
@@ -256,10 +301,11 @@ class _LossOf:
                 view,
                 noise_rng=torch.Generator(self.device).manual_seed(noise),
             )
+            spacing = None if spacing is None else labelled_view_spacing(spacing, view)
         if images.ndim == 5:
             # Convolutions on CPU take several times as long with channels first.
             images = images.contiguous(memory_format=torch.channels_last_3d)
-        return images, labels
+        return images, labels, None if spacing is None else spacing.to(self.device)
 
 
 def planned_indices(places: range, num_samples: int, seed: int) -> list[int]:
