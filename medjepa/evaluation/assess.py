@@ -10,8 +10,9 @@ import numpy as np
 from medjepa.config.evaluation import EvaluationConfig
 from medjepa.errors import DataError
 from medjepa.evaluation.columns import Column
+from medjepa.evaluation.context import Context, Origin
 from medjepa.evaluation.embedding_map import embedding_map
-from medjepa.evaluation.extras import Context, Origin, extra_sections
+from medjepa.evaluation.extras import extra_sections
 from medjepa.evaluation.label_efficiency import FRACTIONS, label_efficiency
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.protocol import Features, compare, measure, measure_majority

@@ -285,6 +285,12 @@ class Report:
             row["mean_auc"] = point.mean
         for row in plain["sections"]:
             del row["figure"], row["signed"]  # of the page
+        unit = "images" if self.num_test_patients is None else "patients"
+        plain["intervals"] = {
+            "estimator": f"percentile bootstrap over {unit}",
+            "confidence": 0.95,
+            "num_resamples": self.num_resamples,
+        }
         finite = plain_json(plain)
         assert isinstance(finite, dict)
         return finite

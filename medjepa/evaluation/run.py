@@ -15,7 +15,7 @@ from medjepa.evaluation.assess import assess
 from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.columns import find_columns
-from medjepa.evaluation.extras import Origin
+from medjepa.evaluation.context import Origin
 from medjepa.evaluation.label_efficiency import FRACTIONS
 from medjepa.evaluation.labelled_data import LabelledImages
 from medjepa.evaluation.leak_list import write_leak_list

@@ -63,7 +63,7 @@ def _table(report: Report) -> Table:
         title=_title(report), title_justify="left", caption_justify="left", box=SIMPLE_HEAD
     )
     table.caption = (
-        "95 % intervals: bootstrap over "
+        "95 % intervals: percentile bootstrap over "
         f"{'images' if report.num_test_patients is None else 'patients'}"
         f", {report.num_resamples:,} resamples. Difference: pre-trained minus this row, paired."
     )
