@@ -62,8 +62,9 @@ def check_patients(task: Task) -> Check:
     if train is None or test is None:
         return Check(
             passed=None,
-            text="Patients are not known (no group column): images count as independent, "
-            "intervals are too narrow, and one patient may be on both sides.",
+            text="No column names patients: each file is taken as its own patient. If one has "
+            "several, intervals are too narrow and he may be on both sides. If none has, "
+            "group=COLUMN with the column of the files says so.",
         )
     crossing = sorted(set(train) & set(test))
     if crossing:

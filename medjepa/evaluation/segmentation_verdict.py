@@ -61,7 +61,7 @@ def decide(
     who = (
         f"{num_patients:,} patients"
         if patients_known
-        else f"{num_patients:,} cases, patients unknown"
+        else f"{num_patients:,} cases, each file taken as its own patient"
     )
     at = {row.method: row for row in rows if row.fraction == fraction}
     against = {

@@ -197,7 +197,10 @@ def test_scoring_a_case_agrees_with_what_was_drawn():
 
 def test_who_was_tested_is_said_as_it_is_known():
     parts = [part("pretrained", dices(30)), part("scratch", dices(30, seed=1))]
-    for known, who in ((True, "on 30 patients ("), (False, "on 30 cases, patients unknown (")):
+    for known, who in (
+        (True, "on 30 patients ("),
+        (False, "on 30 cases, each file taken as its own"),
+    ):
         report = build_report(
             parts,
             structures_of(["s0", "s1"]),
