@@ -191,7 +191,7 @@ def assess(
             np.ones(len(task.target), np.int64) if num_clips is None else num_clips,
         ),
         run=dict(run or {}),
-        versions=_versions(),
+        versions=package_versions(),
     )
 
 
@@ -233,7 +233,8 @@ def _small_data(task: Task) -> tuple[str, list[str]]:
     return "; ".join(reasons[:2]), warnings
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Of Python and the packages that a number may depend on."""
     versions = {"python": platform.python_version()}
     for package in ("medjepa", "torch", "numpy", "scikit-learn"):
         try:

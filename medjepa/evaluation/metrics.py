@@ -32,7 +32,7 @@ def macro_auc(labels: Integers, scores: Floats, weights: Floats | None = None) -
     # With two classes both areas are equal, and 1 - p can round to other ties than p.
     columns = [1] if num_classes == 2 else list(range(num_classes))
     areas = [
-        _weighted_auc(labels == column, scores[:, column], weights)
+        binary_auc(labels == column, scores[:, column], weights)
         for column in columns
         if 0 < np.count_nonzero(labels == column) < len(labels)
     ]
@@ -41,8 +41,17 @@ def macro_auc(labels: Integers, scores: Floats, weights: Floats | None = None) -
     return np.asarray(np.mean(areas, axis=0))
 
 
-def _weighted_auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
-    """Probability that a positive scores above a negative, by sorting and cumulative sums; (R,)."""
+def binary_auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+    """Probability that a positive scores above a negative, by sorting and cumulative sums.
+
+    Args:
+        positive: (N,).
+        scores: (N,).
+        weights: (R, N).
+
+    Returns:
+        (R,) areas; NaN where a resample has no positive or no negative.
+    """
     order = np.argsort(scores, kind="stable")
     ordered_scores, ordered_weights = scores[order], weights[:, order]
     negative_weights = np.where(positive[order], 0.0, ordered_weights)

@@ -32,7 +32,10 @@ def render(report: Report) -> RenderableType:
     if report.verdict.baseline:
         parts.append(Text(report.verdict.baseline))
     parts += [Text(f"{_mark(check.passed)} {check.text}") for check in report.checks]
-    parts.append(_table(report))
+    if report.methods:
+        parts.append(_table(report))
+    else:
+        parts.append(Text(f"{_title(report)}."))
     parts += [Text(_shortcut(one)) for one in report.shortcuts]
     parts += [_section(one) for one in report.sections]
     parts += [Text(f"! {warning}", style="yellow") for warning in report.warnings]

@@ -1,0 +1,225 @@
+"""Findings, grades, numbers and survival: read, learnt, measured, and judged."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from medjepa.errors import ConfigError, DataError
+from medjepa.evaluation.cox import CoxProbe
+from medjepa.evaluation.folds import validation_folds
+from medjepa.evaluation.protocol import Features, Task
+from medjepa.evaluation.results import PIXELS, PRETRAINED, UNTRAINED
+from medjepa.evaluation.ridge import RidgeProbe
+from medjepa.evaluation.target import Target, TargetRule
+from medjepa.evaluation.target_fits import METRICS, predict
+from medjepa.evaluation.target_report import assess_target
+from medjepa.report.html import render_html
+from medjepa.report.terminal import render
+
+
+@pytest.fixture(autouse=True)
+def _few_settings(monkeypatch):
+    monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-2, 1.0))
+    monkeypatch.setattr("medjepa.evaluation.target_fits.COARSE_GRID", (1e-2, 1.0))
+
+
+def cells_of(kind, hidden, rng):
+    """A table's column(s) that follow the hidden truth (N,)."""
+    if kind == "multilabel":
+        names = [["edema"] * int(h > 0.3) + ["mass"] * int(h < -0.8) for h in hidden]
+        return {"findings": ["|".join(one) or "No Finding" for one in names]}
+    if kind == "ordinal":
+        return {"grade": [f"{g}" for g in np.digitize(hidden, [-0.7, 0.2, 0.9]) + 1]}
+    if kind == "regression":
+        return {"age": [f"{50 + 10 * h:.2f}" for h in hidden]}
+    time, censored = rng.exponential(np.exp(-1.5 * hidden)), rng.exponential(3, len(hidden))
+    event = time <= censored
+    return {
+        "months": [f"{t:.4f}" for t in np.minimum(time, censored)],
+        "died": ["1" if one else "0" for one in event],
+    }
+
+
+def study(kind, *, num_patients=160, images=2, seed=0, shuffled=False):
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(num_patients), images)
+    hidden = rng.normal(size=num_patients)[group]
+    cells = cells_of(kind, rng.permutation(hidden) if shuffled else hidden, rng)
+    target = TargetRule(kind=kind, columns=tuple(cells)).read(cells)
+    task = Task(
+        label=target.label,
+        target=target.strata,
+        class_names=tuple(str(i) for i in range(int(target.strata.max()) + 1)),
+        groups=tuple(f"p{g}" for g in group),
+        train=np.flatnonzero(group % 2 == 0),
+        test=np.flatnonzero(group % 2 == 1),
+    )
+
+    def array(noise):
+        return np.stack([hidden, *rng.normal(size=(3, len(group)))], axis=1) + noise * rng.normal(
+            size=(len(group), 4)
+        )
+
+    methods = [
+        Features(key=PRETRAINED, arrays=(array(0.2), array(0.2)), seeds=(0, 1)),
+        Features(key=UNTRAINED, arrays=(array(3.0), array(3.0)), seeds=(0, 1)),
+        Features(key=PIXELS, arrays=(array(1.0),)),
+    ]
+    return methods, task, target
+
+
+KINDS = tuple(METRICS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_good_features_help_and_the_page_says_so(kind):
+    methods, task, target = study(kind)
+    report = assess_target(methods, task, target, num_resamples=200)
+    assert report.verdict.outcome == "helped"
+    table = report.section("target")
+    assert table.rows[0][0] == "Pre-trained encoder"
+    assert len(table.rows) == 4
+    for row in table.rows[:3]:
+        first = row[1]
+        assert first.low < first.value < first.high
+    page = render_html(report)
+    assert table.title in page
+    assert report.verdict.sentence.partition(": ")[2] in page
+    json.dumps(report.to_dict(), allow_nan=False)
+    render(report)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_shuffled_values_nothing_is_found(kind):
+    helped = 0
+    for seed in range(3):
+        methods, task, target = study(kind, seed=seed, shuffled=True, num_patients=80)
+        helped += (
+            assess_target(methods, task, target, num_resamples=100).verdict.outcome == "helped"
+        )
+    assert helped <= 1
+
+
+def test_findings_are_measured_one_by_one_as_scikit_learn_does():
+    methods, task, target = study("multilabel")
+    gone = np.random.default_rng(0).random(target.values.shape) < 0.2
+    values = np.where(gone, np.nan, target.values)
+    target = Target(kind="multilabel", label="findings", names=target.names, values=values)
+    one_seed = [Features(key=m.key, arrays=m.arrays[:1], seeds=m.seeds[:1]) for m in methods]
+    report = assess_target(one_seed, task, target, num_resamples=50)
+    given = predict(methods[0].arrays[0], task, target)
+    areas, precisions = [], []
+    for k, row in enumerate(report.section("target_parts").rows):
+        truth = values[task.test, k]
+        known = ~np.isnan(truth)
+        areas.append(roc_auc_score(truth[known], given[known, k]))
+        precisions.append(average_precision_score(truth[known], given[known, k]))
+        assert row[0] == target.names[k]
+        assert row[1:3] == (known.sum(), (truth == 1).sum())
+        assert row[5].value == pytest.approx(areas[-1], abs=1e-9)
+        assert row[8].value == pytest.approx(precisions[-1], abs=1e-9)
+    head = report.section("target").rows[0]
+    assert head[1].value == pytest.approx(np.mean(areas), abs=1e-9)
+    assert head[2].value == pytest.approx(np.mean(precisions), abs=1e-9)
+
+
+def test_a_rare_finding_is_flagged_and_kept_out_of_the_average():
+    methods, task, target = study("multilabel")
+    rare = np.zeros((len(target.values), 1))
+    rare[task.train[:40]] = 1
+    rare[task.test[:12]] = 1  # six patients
+    absent = np.zeros_like(rare)
+    both = Target(
+        kind="multilabel",
+        label="findings",
+        names=(*target.names, "rare", "absent"),
+        values=np.hstack([target.values, rare, absent]),
+    )
+    report = assess_target(methods, task, both, num_resamples=50)
+    without = assess_target(methods, task, target, num_resamples=50)
+    row, last = report.section("target_parts").rows[-2:]
+    assert row[0] == "rare"
+    assert row[3] == 6
+    assert "fewer than 10" in row[4]
+    assert last[4:] == ("not measured", None, None, None, None)
+    assert any("Rare" in text and "rare" in text for text in report.warnings)
+    ours, before = report.section("target").rows[0][1], without.section("target").rows[0][1]
+    assert ours == before
+
+
+def test_ridge_equals_scikit_learn():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 8)), rng.normal(size=60)
+    given = StandardScaler().fit(x)
+    for alpha in (0.1, 30.0):
+        ours = RidgeProbe(default_alpha=alpha).fit(x, y).predict(x)
+        theirs = Ridge(alpha=alpha).fit(given.transform(x), y).predict(given.transform(x))
+        assert np.allclose(ours, theirs, atol=1e-8)
+    noise = RidgeProbe().fit(x, y, folds=validation_folds(np.zeros(60, np.int64), None))
+    assert noise.alpha_ >= 100  # there is nothing to learn
+
+
+def test_cox_equals_a_newton_solver():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 3))
+    time = np.ceil(rng.exponential(np.exp(-x[:, 0])) * 4)  # ties
+    event = rng.random(80) < 0.7
+    z = StandardScaler().fit_transform(x)
+    penalty, weights = 2.0, np.zeros(3)
+    for _ in range(30):
+        slope, curvature = penalty * weights, penalty * np.eye(3)
+        for i in np.flatnonzero(event):
+            risk = np.exp(z[time >= time[i]] @ weights)
+            share = risk / risk.sum()
+            mean = share @ z[time >= time[i]]
+            slope = slope + mean - z[i]
+            curvature = curvature + (z[time >= time[i]].T * share) @ z[time >= time[i]]
+            curvature = curvature - np.outer(mean, mean)
+        weights = weights - np.linalg.solve(curvature, slope)
+    probe = CoxProbe(default_penalty=penalty).fit(x, time, event)
+    assert probe.converged_
+    assert np.allclose(probe.predict(x), z @ weights, atol=1e-5)
+
+
+def test_what_a_table_may_say():
+    rule = TargetRule(kind="multilabel", columns=("a", "b"))
+    found = rule.read({"a": ["1", "no", "", "-1"], "b": ["True", "0.0", "1", "nan"]})
+    assert found.names == ("a", "b")
+    assert np.array_equal(found.values, [[1, 1], [0, 0], [np.nan, 1], [np.nan, np.nan]], True)
+    assert list(found.known) == [True, True, True, False]
+    listed = TargetRule(kind="multilabel", columns=("f",))
+    found = listed.read({"f": ["B|A", "No Finding", "A", ""]})
+    assert found.names == ("A", "B")
+    assert np.array_equal(found.values[:3], [[1, 1], [0, 0], [1, 0]])
+    assert np.isnan(found.values[3]).all()
+    graded = TargetRule(kind="ordinal", columns=("g",), levels=("mild", "bad")).read(
+        {"g": ["bad", "mild", ""]}
+    )
+    assert np.array_equal(graded.values[:, 0], [1, 0, np.nan], True)
+    ten = TargetRule(kind="ordinal", columns=("g",)).read({"g": ["10", "2", "2.0"]})
+    assert ten.names == ("2", "10")
+    assert list(ten.values[:, 0]) == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "message"),
+    [
+        ("multilabel", {"a": ["1", "2"], "b": ["0", "1"]}, "neither 0 nor 1"),
+        ("multilabel", {"a": ["No Finding", ""]}, "no finding is named"),
+        ("ordinal", {"g": ["mild", "bad"]}, "evaluation.levels"),
+        ("regression", {"age": ["41", "old"]}, "no number"),
+        ("survival", {"t": ["-1", "2"], "e": ["1", "0"]}, "below 0"),
+    ],
+)
+def test_what_cannot_be_read_is_named(kind, cells, message):
+    with pytest.raises(DataError, match=message):
+        TargetRule(kind=kind, columns=tuple(cells)).read(cells)
+
+
+def test_the_wrong_number_of_columns_is_refused():
+    with pytest.raises(ConfigError, match="time,event"):
+        TargetRule(kind="survival", columns=("t",))
