@@ -1,5 +1,6 @@
 """What an evaluation adds to its table: one function for each topic, called in the page's order."""
 
+from medjepa.evaluation.calibration_sections import calibration_sections
 from medjepa.evaluation.comparisons import comparison_sections
 from medjepa.evaluation.context import Context, Origin
 from medjepa.evaluation.sections import Section
@@ -11,4 +12,5 @@ def extra_sections(context: Context) -> list[Section]:
     """Every topic's tables; a topic that has nothing to say of this evaluation gives none."""
     sections: list[Section] = []
     sections += comparison_sections(context)
+    sections += calibration_sections(context)
     return sections
