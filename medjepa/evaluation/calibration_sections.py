@@ -264,7 +264,7 @@ def _spread(num: int) -> str:
     place = int(np.ceil((num + 1) * (1 - ALPHA) - 1e-9))
     if place > num:
         return f"{num} are too few for any promise: every class is let in. "
-    low, high = beta.ppf((0.025, 0.975), place, num + 1 - place)
+    low, high = (float(beta.ppf(tail, place, num + 1 - place)) for tail in (0.025, 0.975))
     return (
         f"With {num} of them the true coverage of one threshold lies between {low:.0%} and "
         f"{high:.0%} (95 % of such studies). "
