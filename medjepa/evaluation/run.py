@@ -20,6 +20,7 @@ from medjepa.evaluation.label_efficiency import FRACTIONS
 from medjepa.evaluation.labelled_data import LabelledImages
 from medjepa.evaluation.leak_list import write_leak_list
 from medjepa.evaluation.leaks import check_splits
+from medjepa.evaluation.looks import count_look
 from medjepa.evaluation.material import Material
 from medjepa.evaluation.material_images import embed_images
 from medjepa.evaluation.material_volumes import embed_volumes
@@ -180,6 +181,8 @@ def evaluate(
     again = before.near(material.prints, labelled.keys, tested) if before is not None else []
     again += [(labelled.keys[i], int(i)) for i in tested if labelled.keys[i] in (used or ())]
     write_leak_list(material.stores, labelled.keys, pairs, again)
+    folders = dict.fromkeys(run.folder for run in runs)
+    checks = [*checks, count_look(folders, [labelled.keys[i] for i in tested])]
     columns = find_columns(
         labelled.cells,
         labelled.task.groups,
