@@ -182,7 +182,7 @@ def evaluate(
     again += [(labelled.keys[i], int(i)) for i in tested if labelled.keys[i] in (used or ())]
     write_leak_list(material.stores, labelled.keys, pairs, again)
     folders = dict.fromkeys(run.folder for run in runs)
-    checks = [*checks, count_look(folders, [labelled.keys[i] for i in tested])]
+    checks = [count_look(folders, [labelled.keys[i] for i in tested]), *checks]
     columns = find_columns(
         labelled.cells,
         labelled.task.groups,
