@@ -37,10 +37,11 @@ class LightDecoder(nn.Module):
 
     Each step is the patch's next factor (2 while it is even); an axis with a shorter patch is
     shrunk less often, and not at the finest step. `width` channels are used one step below full
-    size and twice as many at each further step, up to four times; at full size there are half of
-    them, where an output is the sum of what it says and what the step below says.
+    size and twice as many at each further step, up to four times; the tokens add twice as many
+    as there are where they join. At full size, where most of the time goes, a quarter of `width`
+    is left and one convolution, whose output is added to what the step below says.
     Source: UNETR (Hatamizadeh et al., arXiv 2103.10504), with far fewer channels, residual units
-    as in MONAI's U-Net, and tokens that enter at their own grid alone.
+    and a last step as in MONAI's U-Net, and tokens that enter at their own grid alone.
     """
 
     def __init__(
@@ -53,17 +54,18 @@ class LightDecoder(nn.Module):
         width: int = 16,
     ) -> None:
         super().__init__()
-        if width < 1 or width % (2 * _PER_GROUP):
-            raise ValueError(f"width must be a multiple of {2 * _PER_GROUP}, got {width}")
+        if width < 1 or width % (4 * _PER_GROUP):
+            raise ValueError(f"width must be a multiple of {4 * _PER_GROUP}, got {width}")
         num_axes, steps = len(patch_size), steps_of(patch_size)[::-1]
-        self.patch_size, fine, same = tuple(patch_size), width // 2, (1,) * num_axes
+        self.patch_size, fine, same = tuple(patch_size), width // 4, (1,) * num_axes
         widths = [width * min(2**level, 4) for level in range(len(steps))]
         self.shrink = nn.ModuleList(
             _Unit(before, after, step)
             for before, after, step in zip([in_channels, *widths], widths, steps, strict=False)
         )
-        self.join, self.norm = nn.Linear(num_features, widths[-1]), _norm(widths[-1])
-        self.mix = _Unit(2 * widths[-1], widths[-1], same)
+        joined = 2 * widths[-1]
+        self.join = nn.Sequential(nn.Linear(num_features, joined), nn.LayerNorm(joined))
+        self.mix = _Unit(joined + widths[-1], widths[-1], same)
         pairs = list(zip(widths[1:], widths, steps[1:], strict=False))[::-1]
         self.raises = nn.ModuleList(_raise(coarse, finer, step) for coarse, finer, step in pairs)
         # One convolution where there are most voxels, two where they cost little.
@@ -71,9 +73,8 @@ class LightDecoder(nn.Module):
             _Unit(2 * finer, finer, same, is_single=number == len(pairs) - 1)
             for number, (_, finer, _) in enumerate(pairs)
         )
-        self.last = _raise(width, fine, steps[0])
-        self.refine = _Unit(fine + in_channels, fine, same, is_single=True)
-        self.score = _convolution(num_axes)(fine, num_outputs, 3, padding=1)
+        self.last = _raise(width, fine, steps[0], overlaps=True)
+        self.score = _convolution(num_axes)(fine + in_channels, num_outputs, 3, padding=1)
         self.score_below = _transposed(num_axes)(width, num_outputs, steps[0], steps[0])
 
     def forward(
@@ -87,10 +88,10 @@ class LightDecoder(nn.Module):
         for shrink in self.shrink:
             levels.append(shrink(levels[-1]))
         joined = _channels_last(self.join(tokens).transpose(1, 2).unflatten(2, grid))
-        x = self.mix(torch.cat([self.norm(joined), levels[-1]], 1))
+        x = self.mix(torch.cat([joined, levels[-1]], 1))
         for raised, meet, beside in zip(self.raises, self.meet, levels[-2:0:-1], strict=True):
             x = meet(torch.cat([raised(x), beside], 1))
-        full = self.refine(torch.cat([self.last(x), pixels], 1))
+        full = torch.cat([self.last(x), pixels], 1)
         return self.score(full) + self.score_below(x)  # type: ignore[no-any-return]
 
 
@@ -105,9 +106,10 @@ class _Unit(nn.Module):
         self.first = nn.Sequential(
             convolution(num_in, num_out, kernel, step, padding, bias=False),
             _norm(num_out),
-            nn.GELU(),
+            _activation(),
         )
         self.second: nn.Module | None = None
+        self.activation = _activation()
         if not is_single:
             self.second = nn.Sequential(
                 convolution(num_out, num_out, 3, padding=1, bias=False), _norm(num_out)
@@ -115,7 +117,7 @@ class _Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
-        return x if self.second is None else nn.functional.gelu(x + self.second(x))
+        return x if self.second is None else self.activation(x + self.second(x))
 
 
 def steps_of(patch_size: Sequence[int]) -> list[Shape]:
@@ -167,10 +169,19 @@ def _norm(num_channels: int) -> nn.Module:
     return nn.GroupNorm(num_channels // _PER_GROUP, num_channels)
 
 
-def _raise(num_in: int, num_out: int, step: Shape) -> nn.Sequential:
-    return nn.Sequential(
-        _transposed(len(step))(num_in, num_out, step, step), _norm(num_out), nn.GELU()
-    )
+def _activation() -> nn.Module:
+    # A GELU of this many voxels takes as long as a convolution, forwards and backwards.
+    return nn.LeakyReLU(0.1, inplace=True)
+
+
+def _raise(num_in: int, num_out: int, step: Shape, *, overlaps: bool = False) -> nn.Sequential:
+    """Enlarge by `step`; where it overlaps, neighbours share a voxel of each axis that grows."""
+    shared = tuple(int(overlaps and length > 1) for length in step)
+    kernel = tuple(length + more for length, more in zip(step, shared, strict=True))
+    # Padding cuts off what reaches beyond the first voxel, output padding adds it at the last one:
+    # the size is `step` times as large, as without overlap.
+    enlarge = _transposed(len(step))(num_in, num_out, kernel, step, shared, shared)
+    return nn.Sequential(enlarge, _norm(num_out), _activation())
 
 
 def _channels_last(x: Tensor) -> Tensor:

@@ -110,5 +110,5 @@ def test_what_makes_no_network_is_refused():
         Segmenter(encoder, 2, decoder="heavy")
     with pytest.raises(ValueError, match="num_outputs"):
         Segmenter(encoder, 0)
-    with pytest.raises(ValueError, match="multiple of 8"):
+    with pytest.raises(ValueError, match="multiple of 16"):
         Segmenter(encoder, 2, width=12)
