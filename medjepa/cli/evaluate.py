@@ -17,6 +17,12 @@ cannot tell.
   checkpoint=runs/a     a run folder or a .pt file; [runs/a,runs/b] averages seeds
   data=DIR              a store, a folder of images or a CSV; several as [a,b]
   label=COLUMN          of the table beside the images; label=folder takes the folders' names
+  target=KIND           what the label is: classes (default), multilabel (label=COLUMN of values
+                        like a|b, or label=a,b of 0 and 1), ordinal (levels=[low,...,high] if its
+                        grades are no numbers), regression, survival (label=time,event)
+  features=last4        mean patches of the last four blocks; default: of the last
+  class_weight=balanced linear probe in which each class counts alike
+  few_shot=true         also 1 to 20 labelled images a class, 1,000 episodes each
   positive=VALUE        this value (or [a,b]) against all others; negative=[c]: against these only
   group=COLUMN          patients (lesions, studies), who are never split; found by its usual names;
                         group=[site,patient]: patients that are numbered anew at each site
@@ -48,6 +54,11 @@ SHORT = {
     **{
         name: f"evaluation.{name}"
         for name in (
+            "target",
+            "levels",
+            "features",
+            "class_weight",
+            "few_shot",
             "positive",
             "negative",
             "num_splits",
@@ -90,7 +101,7 @@ def run(arguments: list[str]) -> int:
     report = evaluate(
         checkpoints,
         data.sources,
-        config.label or "",
+        label_columns(config.label or ""),
         positive=config.evaluation.positives or None,
         negative=config.evaluation.negatives or None,
         group=data.group_column,
@@ -151,6 +162,12 @@ def parse(arguments: list[str]) -> Config:
             "medjepa evaluate checkpoint=runs/a data=DIR label=diagnosis"
         )
     return config
+
+
+def label_columns(label: str) -> str | tuple[str, ...]:
+    """The columns of `label=a,b` or `label=[a,b]`; a single one by itself."""
+    names = tuple(name.strip() for name in label.strip("[]").split(","))
+    return names if len(names) > 1 else names[0]
 
 
 def without_folders(arguments: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Settings of `medjepa evaluate`: what is told apart, on which splits, beside what."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from medjepa.config.fields import require, setting
 
@@ -9,6 +10,17 @@ from medjepa.config.fields import require, setting
 class EvaluationConfig:
     """How a frozen encoder is judged."""
 
+    target: Literal["classes", "multilabel", "ordinal", "regression", "survival"] = setting(
+        "classes", "what label= is: classes, findings (a|b or columns), grades, numbers, time,event"
+    )
+    levels: tuple[str, ...] = setting((), "of an ordinal target, [low,...,high]; none: numbers")
+    features: Literal["last", "last4"] = setting(
+        "last", "mean patches of the last block, or of the last four, one after another"
+    )
+    class_weight: Literal["none", "balanced"] = setting(
+        "none", "of the linear probe; balanced: each class counts alike"
+    )
+    few_shot: bool = setting(False, "also 1 to 20 labelled images a class, 1,000 episodes each")
     num_bootstrap: int = setting(1000, "resamples of the patients behind every interval")
     batch_size: int = setting(64, "images embedded at once")
     positive: str | tuple[str, ...] = setting(

@@ -91,7 +91,9 @@ def assess(
         )
     progress("linear probes and neighbours")
     resamples = Resamples.draw(tasks, num_resamples=num_resamples, seed=seed)
-    measured = [measure(features, tasks, resamples) for features in methods]
+    settings = settings or EvaluationConfig()
+    balanced = settings.class_weight == "balanced"
+    measured = [measure(features, tasks, resamples, balanced=balanced) for features in methods]
     measured.append(measure_majority(MAJORITY, tasks, resamples))
     ours = next(row for row in measured if row.result.key == PRETRAINED)
     comparisons = tuple(compare(ours, row) for row in measured if row is not ours)
@@ -110,7 +112,14 @@ def assess(
     )
     progress("label efficiency")
     points = (
-        label_efficiency(methods, task, fractions=fractions, num_draws=num_draws, seed=seed)
+        label_efficiency(
+            methods,
+            task,
+            fractions=fractions,
+            num_draws=num_draws,
+            seed=seed,
+            balanced=balanced,
+        )
         if fractions
         else ()
     )
@@ -126,7 +135,7 @@ def assess(
         resamples=resamples,
         columns=tuple(columns),
         cells=dict(cells or {}),
-        settings=settings or EvaluationConfig(),
+        settings=settings,
         num_resamples=num_resamples,
         seed=seed,
         origin=origin,

@@ -3,6 +3,7 @@
 from medjepa.evaluation.calibration_sections import calibration_sections
 from medjepa.evaluation.comparisons import comparison_sections
 from medjepa.evaluation.context import Context, Origin
+from medjepa.evaluation.neighbours import neighbour_sections
 from medjepa.evaluation.sections import Section
 
 __all__ = ["Context", "Origin", "extra_sections"]
@@ -12,5 +13,6 @@ def extra_sections(context: Context) -> list[Section]:
     """Every topic's tables; a topic that has nothing to say of this evaluation gives none."""
     sections: list[Section] = []
     sections += comparison_sections(context)
+    sections += neighbour_sections(context)
     sections += calibration_sections(context)
     return sections

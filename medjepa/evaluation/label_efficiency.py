@@ -23,6 +23,7 @@ def label_efficiency(
     fractions: Sequence[float] = FRACTIONS,
     num_draws: int = 5,
     seed: int = 0,
+    balanced: bool = False,
     advance: Callable[[int], object] | None = None,
 ) -> tuple[LabelPoint, ...]:
     """Linear probe on growing shares of the labelled patients, several draws each.
@@ -36,6 +37,7 @@ def label_efficiency(
         fractions: shares of the patients of each class, at least one patient a class.
         num_draws: repetitions.
         seed: of the draws.
+        balanced: each class counts alike in the linear probe.
         advance: called with 1 after each fit.
     """
     values: dict[tuple[str, float], list[tuple[int, dict[str, float]]]] = {
@@ -52,7 +54,7 @@ def label_efficiency(
                 rng=np.random.default_rng((seed, draw)),
             )
             for method in methods:
-                scores = _fit_and_score(method, task, chosen, grid)
+                scores = _fit_and_score(method, task, chosen, grid, balanced=balanced)
                 values[method.key, fraction].append((len(chosen), scores))
                 if advance is not None:
                     advance(1)
@@ -70,14 +72,20 @@ def label_efficiency(
 
 
 def _fit_and_score(
-    method: Features, task: Task, chosen: Integers, grid: Sequence[float] | None
+    method: Features,
+    task: Task,
+    chosen: Integers,
+    grid: Sequence[float] | None,
+    *,
+    balanced: bool,
 ) -> dict[str, float]:
     """Every metric on the test images after learning from `chosen` (into the training images)."""
     rows, folds = task.train[chosen], split_folds(task, chosen)
     labels = task.target[task.test]
     found = []
     for array in method.arrays:
-        probe = LogisticProbe(c_grid=grid).fit(array[rows], task.target[rows], folds=folds)
+        probe = LogisticProbe(c_grid=grid, balanced=balanced)
+        probe.fit(array[rows], task.target[rows], folds=folds)
         scores = score_test_images(probe, array, task)
         found.append([float(metric(name, labels, scores)[0]) for name in METRICS])
     return dict(zip(METRICS, np.mean(found, axis=0).tolist(), strict=True))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medjepa.data.labels import AUTO_SPLIT, LabelledSet, labelled
+from medjepa.data.labels import AUTO_SPLIT, LabelledSet
 from medjepa.data.phantoms import is_synthetic
 from medjepa.data.private_map import group_key, keyed_hash
 from medjepa.data.splits import grouped_stratified_split
@@ -15,7 +15,9 @@ from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.folds import draw_split
+from medjepa.evaluation.labelled_columns import labelled_by_any
 from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.target import TargetRule
 from medjepa.evaluation.task import Task
 from medjepa.training import sources
 
@@ -66,7 +68,7 @@ def gather(
     table: str | Path | None,
     test_fraction: float,
     seed: int,
-    classes: ClassRule | None = None,
+    classes: ClassRule | TargetRule | None = None,
     num_splits: int = 1,
     study: str | None = None,
     folders: Sequence[str | Path] = (),
@@ -81,7 +83,8 @@ def gather(
         table: a CSV with these columns, if it does not lie beside the images.
         test_fraction: of a split that is made here.
         seed: of the splits that are made here.
-        classes: makes one class of several values; None takes each value for a class.
+        classes: makes one class of several values, or a target of other columns; None takes each
+            value for a class.
         num_splits: how many splits are made here.
         study: column of studies; None takes the patients for studies.
         folders: where the images came from, to know generated ones.
@@ -89,7 +92,10 @@ def gather(
     Raises:
         DataError: a column is missing, or the split names no test or training image.
     """
-    sets = [labelled(store, label, group=group, split=split, table=table) for store in stores]
+    columns = classes.columns if isinstance(classes, TargetRule) else (label,)
+    sets = [
+        labelled_by_any(store, columns, group=group, split=split, table=table) for store in stores
+    ]
     num_unlabelled = sum(map(len, stores)) - sum(len(one.labels) for one in sets)
     if classes is not None:
         sets = classes.applied(sets, label)

@@ -1,9 +1,10 @@
 """Logistic regression by L-BFGS in the features' principal axes, each scaled by its curvature.
 
 Minimises what scikit-learn's `LogisticRegression` does, C * (summed log-loss) + |w|^2 / 2 with a
-free intercept; one logit for two classes, C logits for more. Frozen features are nearly collinear,
-and plain L-BFGS then takes thousands of steps at weak regularisation; in scaled principal axes it
-takes dozens, so that the whole sweep over C costs what a single fit did.
+free intercept, each image's loss times its weight; one logit for two classes, C logits for more.
+Frozen features are nearly collinear, and plain L-BFGS then takes thousands of steps at weak
+regularisation; in scaled principal axes it takes dozens, so that the whole sweep over C costs what
+a single fit did.
 
 Legend: N images, D features, A principal axes, M logits (1 for two classes), C classes.
 """
@@ -50,16 +51,20 @@ class PrincipalAxes:
 class Logistic:
     """Fits for one training set and any C, each starting where the last one ended."""
 
-    def __init__(self, z: Floats, target: Integers, variance: Floats) -> None:
-        """Take coordinates (N, A), class indices (N,) without gaps, and variances (A,)."""
+    def __init__(
+        self, z: Floats, target: Integers, variance: Floats, weight: Floats | None = None
+    ) -> None:
+        """Take coordinates (N, A), class indices (N,) without gaps, variances (A,), weights."""
         self.z, self.variance = z, variance
         num_classes = int(target.max()) + 1
         self.num_logits = 1 if num_classes == 2 else num_classes
         self.wanted = np.eye(num_classes)[target]
         self.weights = np.zeros((z.shape[1], self.num_logits))
-        self.intercept = np.log(self.wanted.mean(0))[-self.num_logits :]
+        self.weight = np.ones(len(z)) if weight is None else weight
+        frequency = np.log(self.weight @ self.wanted / self.weight.sum())
+        self.intercept = frequency[-self.num_logits :]
         if num_classes == 2:
-            self.intercept = self.intercept - np.log(self.wanted.mean(0)[0])
+            self.intercept = self.intercept - frequency[0]
 
     def fit(self, c: float, *, tolerance: float, max_iter: int) -> bool:
         """Minimise for C = `c`; True if the gradient came below the tolerance.
@@ -99,9 +104,10 @@ class Logistic:
         parameters = flat.reshape(-1, self.num_logits) * step
         weights = parameters[:-1]
         chance, log_sum, logits = _softmax(self.z @ weights + parameters[-1])
-        loss = (log_sum - (logits * self.wanted).sum(1)).mean()
+        loss = (self.weight * (log_sum - (logits * self.wanted).sum(1))).mean()
         loss += ridge / 2 * (weights**2).sum()
-        error = (chance - self.wanted)[:, -self.num_logits :] / len(self.z)
+        error = (chance - self.wanted)[:, -self.num_logits :]
+        error = error * self.weight[:, None] / len(self.z)
         slope = np.vstack([self.z.T @ error + ridge * weights, error.sum(0)])
         return float(loss), (slope * step).ravel()
 

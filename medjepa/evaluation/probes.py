@@ -47,7 +47,8 @@ class LogisticProbe:
     is within `AUC_MARGIN` of the best, the one with the lowest log-loss. (AUC alone is flat over
     decades of C and picks by noise; log-loss alone shrinks small sets to the class frequencies.)
     The sweep goes from strong to weak regularisation, each fit starting where the last one ended.
-    Then all of the training set is fitted.
+    Then all of the training set is fitted. With `balanced` each class counts alike in the fit (as
+    scikit-learn's `class_weight="balanced"`) and in the held-out log-loss.
 
     Attributes:
         classes_: (C,) sorted labels.
@@ -64,7 +65,9 @@ class LogisticProbe:
         max_iter: int = 2000,
         tolerance: float = 1e-8,
         seed: int = 0,
+        balanced: bool = False,
     ) -> None:
+        self.balanced = balanced
         self.c_grid = c_grid
         self.default_c = default_c
         self.max_iter = max_iter
@@ -101,7 +104,8 @@ class LogisticProbe:
         else:
             self.chosen_by_ = f"fixed at {self.default_c:g}: too few patients to hold some out"
         self.axes_ = PrincipalAxes().fit(x)
-        self.model_ = Logistic(self.axes_.transform(x), target, self.axes_.variance_)
+        weight = _balanced(target) if self.balanced else None
+        self.model_ = Logistic(self.axes_.transform(x), target, self.axes_.variance_, weight)
         self.converged_ = self.model_.fit(self.c_, tolerance=self.tolerance, max_iter=self.max_iter)
         return self
 
@@ -116,7 +120,7 @@ class LogisticProbe:
         return np.asarray(self.classes_[self.predict_proba(x).argmax(1)])
 
     def _choose(self, x: Floats, target: Integers, folds: Sequence[Fold]) -> float:
-        paths = [_Path(x, target, fold) for fold in folds]
+        paths = [_Path(x, target, fold, balanced=self.balanced) for fold in folds]
         grid = C_GRID if self.c_grid is None else self.c_grid
         found = np.array([[path.fit(c) for path in paths] for c in grid])  # (C, folds, 2)
         areas, loss = found[:, :, 0], found[:, :, 1].sum(1)
@@ -131,10 +135,12 @@ class LogisticProbe:
 class _Path:
     """One fold's sequence of fits from strong to weak regularisation."""
 
-    def __init__(self, x: Floats, target: Integers, fold: Fold) -> None:
+    def __init__(self, x: Floats, target: Integers, fold: Fold, *, balanced: bool) -> None:
         fit, held_out = fold
         axes = PrincipalAxes().fit(x[fit])
-        self.model = Logistic(axes.transform(x[fit]), target[fit], axes.variance_)
+        weight = _balanced(target[fit]) if balanced else None
+        self.model = Logistic(axes.transform(x[fit]), target[fit], axes.variance_, weight)
+        self.weight = _balanced(target[held_out]) if balanced else np.ones(len(held_out))
         self.z, self.target = axes.transform(x[held_out]), target[held_out]
 
     def fit(self, c: float) -> tuple[float, float]:
@@ -142,8 +148,14 @@ class _Path:
         self.model.fit(c, tolerance=1e-4, max_iter=SWEEP_ITERATIONS)
         chance = self.model.predict_proba(self.z)
         own = chance[np.arange(len(chance)), self.target]
-        loss = -np.log(np.maximum(own, 1e-20)).sum()
+        loss = -(self.weight * np.log(np.maximum(own, 1e-20))).sum()
         return float(macro_auc(self.target, chance)[0]), float(loss)
+
+
+def _balanced(target: Integers) -> Floats:
+    """Weight of each image that makes classes count alike; the mean weight is 1, (N,)."""
+    counts = np.bincount(target)
+    return np.asarray(len(target) / (np.count_nonzero(counts) * counts[target]))
 
 
 class CosineKNN:

@@ -67,13 +67,16 @@ class Measured:
     scores: tuple[tuple[Floats, ...], ...]
 
 
-def measure(features: Features, tasks: Sequence[Task], resamples: Resamples) -> Measured:
+def measure(
+    features: Features, tasks: Sequence[Task], resamples: Resamples, *, balanced: bool = False
+) -> Measured:
     """Fit every probe on each split's training images and measure it on its test images.
 
     Args:
         features: one kind.
         tasks: splits of the same images.
         resamples: of the patients of their test parts, shared by all methods.
+        balanced: each class counts alike in the linear probe.
     """
     arrays = [features.of(task) for task in tasks]  # split by seed
     folds = [validation_folds(task.target[task.train], task.train_groups) for task in tasks]
@@ -83,7 +86,7 @@ def measure(features: Features, tasks: Sequence[Task], resamples: Resamples) -> 
     for number in range(len(arrays[0])):
         for task, own, held_out in zip(tasks, arrays, folds, strict=True):
             array, target = own[number], task.target[task.train]
-            probe = LogisticProbe().fit(array[task.train], target, folds=held_out)
+            probe = LogisticProbe(balanced=balanced).fit(array[task.train], target, folds=held_out)
             probes.append(probe)
             linear[number].append(score_test_images(probe, array, task))
             knn = CosineKNN().fit(array[task.train], target)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from medjepa.data.selection import Selection
 from medjepa.evaluation.class_rule import ClassRule
+from medjepa.evaluation.target import TargetRule
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """`with progress(description, total) as advance: advance(1)`"""
@@ -30,12 +31,13 @@ class Request:
     privacy: Literal["refuse", "allow"]
     test_fraction: float
     seed: int
-    classes: ClassRule | None
+    classes: ClassRule | TargetRule | None
     num_splits: int
     study: str | None
     clips: int
     overlap: float
     attentive: bool
+    features: str
     slices: str | Path
     inflated: str | Path
     batch_size: int

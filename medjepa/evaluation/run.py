@@ -39,12 +39,14 @@ from medjepa.evaluation.results import (
     Report,
 )
 from medjepa.evaluation.runs import Run, load_runs
+from medjepa.evaluation.target import target_rule
+from medjepa.evaluation.target_report import assess_target
 
 
 def evaluate(
     checkpoint: str | Path | Sequence[str | Path],
     data: str | Path | Sequence[str | Path],
-    label: str,
+    label: str | Sequence[str],
     *,
     positive: Sequence[str] | None = None,
     negative: Sequence[str] | None = None,
@@ -85,7 +87,7 @@ def evaluate(
         checkpoint: a file, a run folder, or several that differ only in their seed; of images,
             or of volumes or clips.
         data: a store, a folder of images with a table, or several.
-        label: column of the table.
+        label: column of the table; several for findings, or for time and event.
         positive: values of the label that form one class; None takes each value for a class.
         negative: values of the other class; None takes all others.
         group: column of patients (lesions, studies), who are never split; or several together.
@@ -116,7 +118,7 @@ def evaluate(
         cache_dir: where raw folders are prepared.
         num_workers: processes that decode raw folders.
         command: what the user typed, for the record.
-        settings: which further sections are asked; None for the defaults.
+        settings: the kind of target, and which further sections are asked; None: the defaults.
         progress: shows how far the work is.
 
     Raises:
@@ -125,10 +127,18 @@ def evaluate(
         DataError: labels, split or images do not hold together.
     """
     show = progress or _silent
+    settings = settings or EvaluationConfig()
+    rule = target_rule(label, settings)
+    if rule is not None and (positive or num_classes is not None or num_splits > 1):
+        raise ConfigError(
+            f"evaluation.target={rule.kind}: evaluation.positive, num_classes and num_splits are "
+            "for classes"
+        )
+    named = rule.label if rule is not None else _only(label)
     runs = load_runs(checkpoint)
     request = Request(
         sources=(data,) if isinstance(data, str | Path) else tuple(data),
-        label=label,
+        label=named,
         group=group if isinstance(group, str | None) else tuple(group),
         split=split,
         table=table,
@@ -140,12 +150,13 @@ def evaluate(
         privacy=privacy,
         test_fraction=test_fraction,
         seed=seed,
-        classes=ClassRule(tuple(positive), tuple(negative or ())) if positive else None,
+        classes=rule or (ClassRule(tuple(positive), tuple(negative or ())) if positive else None),
         num_splits=num_splits,
         study=study,
         clips=clips,
         overlap=overlap,
         attentive=attentive,
+        features=settings.features,
         slices=slices,
         inflated=inflated,
         batch_size=batch_size,
@@ -160,12 +171,17 @@ def evaluate(
             "evaluation.slices and evaluation.inflated: for a checkpoint of volumes or clips; "
             f"{runs[0].folder} is one of images"
         )
+    if settings.features != "last" and is_volume:
+        raise ConfigError(
+            f"evaluation.features={settings.features}: for a checkpoint of images; of volumes and "
+            "clips the last block is taken"
+        )
     material = embed_volumes(runs, request) if is_volume else embed_images(runs, request)
     labelled = material.labelled
     names = labelled.task.class_names
     if num_classes not in (None, len(names)):
         raise DataError(
-            f"label {label!r} names {len(names)} classes ({', '.join(names[:10])}), "
+            f"label {named!r} names {len(names)} classes ({', '.join(names[:10])}), "
             f"not {num_classes}"
         )
     recorded = [run.used_keys for run in runs if run.used_keys is not None]
@@ -187,8 +203,32 @@ def evaluate(
         labelled.cells,
         labelled.task.groups,
         asked=shortcuts,
-        leave_out=[label, study or "", split or "", *_columns_of(request)],
+        leave_out=[named, study or "", split or "", *_columns_of(request)],
     )
+    facts = {
+        "command": command,
+        "config_hash": ", ".join(run.config_hash for run in runs),
+        **material.facts,
+        "class_weight": settings.class_weight,
+    }
+    curves = [run.loss_curve for run in runs if run.loss_curve is not None]
+    if rule is not None:
+        with show("evaluate", 3) as advance:
+            return assess_target(
+                _methods(runs, material, tasks[0].train),
+                tasks[0],
+                rule.read(labelled.cells),
+                checks=checks,
+                split=labelled.split,
+                num_unlabelled=labelled.num_unlabelled,
+                notes=[*rule.notes, *labelled.notes, *material.notes],
+                num_resamples=num_resamples,
+                seed=seed,
+                synthetic=labelled.synthetic,
+                loss_curves=curves,
+                run=facts,
+                progress=lambda _: advance(1),
+            )
     with show("evaluate", 4) as advance:
         return assess(
             _methods(runs, material, tasks[0].train),
@@ -206,17 +246,17 @@ def evaluate(
             num_draws=num_draws,
             seed=seed,
             synthetic=labelled.synthetic,
-            loss_curves=[run.loss_curve for run in runs if run.loss_curve is not None],
-            run={
-                "command": command,
-                "config_hash": ", ".join(run.config_hash for run in runs),
-                **material.facts,
-            },
+            loss_curves=curves,
+            run=facts,
             cells=labelled.cells,
             settings=settings,
             origin=Origin(runs=tuple(runs), material=material, request=request),
             progress=lambda _: advance(1),
         )
+
+
+def _only(label: str | Sequence[str]) -> str:
+    return label if isinstance(label, str) else label[0]
 
 
 def _columns_of(request: Request) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from medjepa.config.evaluation import EvaluationConfig
 from medjepa.data.labels import LabelledSet
 from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.metrics import Floats, Integers
@@ -74,11 +75,13 @@ class TargetRule:
         kind: of what.
         columns: of the table: one, several findings, or time and event.
         levels: of an ordinal target, from low to high; empty for numbers in their own order.
+        notes: what the reader should know of how it was chosen.
     """
 
     kind: Kind
     columns: tuple[str, ...]
     levels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         wanted = {"ordinal": 1, "regression": 1, "survival": 2}.get(self.kind)
@@ -191,6 +194,20 @@ class TargetRule:
         both = np.stack([time, event], axis=1)
         both[np.isnan(both).any(1)] = np.nan
         return self.columns, both
+
+
+def target_rule(label: str | Sequence[str], settings: EvaluationConfig) -> TargetRule | None:
+    """What `evaluation.target` asks of the label's columns; None for classes of one column.
+
+    Several columns without a word on what they are can only be findings, and the report says so.
+    """
+    columns = (label,) if isinstance(label, str) else tuple(label)
+    if settings.target != "classes":
+        return TargetRule(kind=settings.target, columns=columns, levels=settings.levels)
+    if len(columns) < 2:
+        return None
+    note = "Several label columns and no evaluation.target: taken as findings (multilabel)."
+    return TargetRule(kind="multilabel", columns=columns, notes=(note,))
 
 
 def _kept(one: LabelledSet, places: list[int], labels: list[str], notes: list[str]) -> LabelledSet:

@@ -8,7 +8,14 @@ from medjepa.errors import DataError
 from medjepa.evaluation.bootstrap import Estimate, PatientBootstrap
 from medjepa.evaluation.delong import holm, two_sided
 from medjepa.evaluation.metrics import Floats, Integers
-from medjepa.evaluation.results import MAJORITY, PRETRAINED, TITLES, UNTRAINED, Verdict
+from medjepa.evaluation.results import (
+    MAJORITY,
+    PLAIN_BASELINES,
+    PRETRAINED,
+    TITLES,
+    UNTRAINED,
+    Verdict,
+)
 from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.target import Target
 from medjepa.evaluation.target_fits import (
@@ -243,8 +250,32 @@ def target_verdict(
             f"{share(gain.value, sign=True)} {interval(gain, sign=True)}, on {who} "
             f"({'one seed, ' if len(seeds) == 1 else 'mean of seeds '}{named}); {because}."
         ),
-        baseline="",
+        baseline=_best_baseline(name, estimates, differences),
         detectable=detectable,
+    )
+
+
+def _best_baseline(
+    name: str,
+    estimates: Mapping[str, Mapping[str, Estimate]],
+    differences: Mapping[str, Estimate],
+) -> str:
+    """How far the best description without training is."""
+    plain = [key for key in PLAIN_BASELINES if key != MAJORITY and key in estimates]
+    if not plain:
+        return ""
+    best = max(plain, key=lambda key: estimates[key][name].value)
+    found, difference = estimates[best][name], differences[best]
+    position = "cannot be told apart from"
+    if difference.low is not None and difference.low > 0:
+        position = "is better than"
+    if difference.high is not None and difference.high < 0:
+        position = "is worse than"
+    title = TITLES[best][0].lower() + TITLES[best][1:]
+    return (
+        f"Without any training, {title} reach {share(found.value)} {interval(found)}: the "
+        f"pre-trained encoder {position} that (difference {share(difference.value, sign=True)} "
+        f"{interval(difference, sign=True)})."
     )
 
 

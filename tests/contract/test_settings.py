@@ -22,20 +22,27 @@ logging: {log_every: 50, save_every: 5, checkpoint_dir: checkpoints, use_wandb: 
 """
 # Who adds one: does somebody need to turn it? Then here, and into the changelog.
 FURTHER = """
-model: [name, objective, projector_dim, projection_dim, num_directions, stop_gradient, dropout,
-  kind, positions, teacher_momentum, drop_background]
+model: [name, method, objective, projector_dim, projection_dim, num_directions, stop_gradient,
+  dropout, kind, positions, teacher_momentum, drop_background]
 views: [num_full_views, num_hidden_views, view_mask_type, full_scale, hidden_scale, strength]
+mae: [norm_pixels]
+simclr: [temperature, hidden_dim, output_dim]
+vicreg: [invariance_weight, variance_weight, covariance_weight, hidden_dim, output_dim]
+dino: [num_local_views, global_scale, local_scale, momentum, student_temperature,
+  first_teacher_temperature, teacher_temperature, temperature_warmup, centring, centre_momentum,
+  freeze_epochs, hidden_dim, bottleneck_dim, num_prototypes]
+ijepa: [num_targets, target_scale, target_aspect, context_scale, min_context, momentum, teacher]
 training: [gradient_clip, final_learning_rate, max_steps, max_minutes]
 data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, select_modality,
   view, body_part, series_kind, pattern, weights, table, image_column, group_column,
   split_column, use_all, val_fraction, cache_dir, crop, foreground, frame_step, frame_seconds,
   contrasts, fourth_axis, held_out]
 logging: [save_minutes, use_tensorboard]
-evaluation: [num_bootstrap, batch_size, positive, negative, num_splits, shortcut, study, clips,
-  overlap, attentive, slices, inflated]
+evaluation: [target, levels, features, class_weight, few_shot, num_bootstrap, batch_size,
+  positive, negative, num_splits, shortcut, study, clips, overlap, attentive, slices, inflated]
 finetune: [task, labels, boxes, background, longer_side, regions, names, methods, fractions, fold,
-  seeds, steps, minutes, batch_size, learning_rate, encoder_rate, layer_decay,
-  weight_decay, strength, overlap]
+  draws, seeds, steps, minutes, batch_size, learning_rate, encoder_rate, layer_decay,
+  scratch_rate, weight_decay, strength, patience, last_blocks, rank, overlap]
 """
 PLAIN = {"out", "label", "checkpoint", "resume", "seed", "privacy"}
 

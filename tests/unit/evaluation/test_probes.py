@@ -69,6 +69,20 @@ def test_the_fit_is_scikit_learns(c, num_classes, width):
     assert ours.predict_proba(fresh) == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_balanced_classes_are_those_of_scikit_learn(num_classes):
+    x, y = blobs(num=90, num_classes=num_classes, distance=0.7)
+    y = np.where((y == 1) & (np.arange(len(y)) % 5 > 0), 0, y)  # one class is rare
+    ours = LogisticProbe(c_grid=(0.3,), balanced=True).fit(x, y)
+    scaler = StandardScaler().fit(x)
+    theirs = LogisticRegression(C=0.3, class_weight="balanced", tol=1e-9, max_iter=20_000)
+    theirs.fit(scaler.transform(x), y)
+    expected = theirs.predict_proba(scaler.transform(x))
+    assert ours.predict_proba(x) == pytest.approx(expected, abs=1e-3)
+    plain = LogisticProbe(c_grid=(0.3,)).fit(x, y).predict_proba(x)
+    assert ours.predict_proba(x)[:, 1].mean() > plain[:, 1].mean() + 0.05
+
+
 def test_collinear_features_converge_at_weak_regularisation():
     rng = np.random.default_rng(0)
     common = rng.normal(size=(200, 1))
