@@ -3,7 +3,7 @@
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from medjepa.data.preprocessing import Pipeline
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.encoders import Encoder, VolumeEncoder
 from medjepa.errors import CheckpointError, ConfigError
+from medjepa.models.image_model import ImageModel
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.methods import METHODS
 from medjepa.models.patches import as_shape
 from medjepa.models.vjepa import VJEPA
 
@@ -44,7 +46,7 @@ class Checkpoint:
 
     @property
     def model_config(self) -> dict[str, Any]:
-        """The model's arguments: LeJEPA(**model_config), or VJEPA, fits the weights."""
+        """The model's arguments: its class, such as LeJEPA, with them fits the weights."""
         return dict(self.payload["model_config"])
 
     @property
@@ -132,26 +134,33 @@ def find_checkpoint(path: str | Path) -> Path:
     )
 
 
-def rebuild_model(checkpoint: Checkpoint) -> LeJEPA | VJEPA:
+def rebuild_model(checkpoint: Checkpoint) -> ImageModel | VJEPA:
     """Build the model that a checkpoint describes and load its weights, in evaluation mode.
+
+    `model_type` names the class, which says what trained it: LeJEPA, VJEPA, MAE, DINO, ...
 
     Raises:
         CheckpointError: naming missing and unexpected weights.
     """
-    kinds: dict[str, type[LeJEPA] | type[VJEPA]] = {"LeJEPA": LeJEPA, "VJEPA": VJEPA}
+    kinds: dict[str, type[ImageModel] | type[VJEPA]] = {
+        "LeJEPA": LeJEPA,
+        "VJEPA": VJEPA,
+        **{method.__name__: method for method in METHODS.values()},
+    }
     name = checkpoint.payload.get("model_type", "LeJEPA")  # older files hold images' models only
     if name not in kinds:
         raise CheckpointError(
-            f"{checkpoint.path}: holds a {name}, known here are {' and '.join(kinds)}; "
-            "update MedJEPA"
+            f"{checkpoint.path}: holds a {name}, known here are {', '.join(kinds)}; update MedJEPA"
         )
     try:
-        model = kinds[name](**checkpoint.model_config)
+        build: Callable[..., ImageModel | VJEPA] = kinds[name]
+        model = build(**checkpoint.model_config)
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{checkpoint.path}: describes no model known here: {error}"
         ) from error
     load_weights(model, checkpoint)
+    model.finish()
     return model.eval()
 
 
@@ -193,7 +202,7 @@ def load_encoder(path: str | Path, *, device: str = "auto") -> Encoder | VolumeE
     model, pipeline = rebuild_model(checkpoint), pipeline_of(checkpoint)
     if isinstance(model, VJEPA) and isinstance(pipeline, VolumePipeline):
         return VolumeEncoder(model, pipeline, device=device)
-    if isinstance(model, LeJEPA) and isinstance(pipeline, Pipeline):
+    if isinstance(model, ImageModel) and isinstance(pipeline, Pipeline):
         return Encoder(model, pipeline, device=device)
     raise CheckpointError(
         f"{checkpoint.path}: holds a {type(model).__name__} with a {type(pipeline).__name__}; "

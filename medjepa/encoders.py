@@ -14,7 +14,7 @@ from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import resize_images
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import InputError
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 from medjepa.models.volume_embedding import covering_starts, embed_windows
 from medjepa.types import MedicalImage
@@ -32,7 +32,7 @@ class Encoder:
         embed_dim: length of an embedding.
     """
 
-    def __init__(self, model: LeJEPA, pipeline: Pipeline, *, device: str = "auto") -> None:
+    def __init__(self, model: ImageModel, pipeline: Pipeline, *, device: str = "auto") -> None:
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
         self.pipeline = pipeline

@@ -12,10 +12,13 @@ Pre-trains an encoder on images without labels. `data` is a folder of images, a 
 names them, or a store made by `medjepa prepare`; images that a table marks for testing are left
 out. Ctrl-C stops after the step; `medjepa pretrain out=runs/NAME resume=true` goes on.
 
-Settings and their defaults (out=, model= and data= are short for the most used ones):"""
+`method=` trains the same encoder in another way, for comparison: supervised (label=COLUMN; the
+training part of a table's split alone), mae, simclr, vicreg, dino or ijepa.
+
+Settings and their defaults (out=, model=, data= and method= are short for the most used ones):"""
 SECTIONS = (
-    "out", "resume", "seed", "privacy", "model", "masking", "views", "training", "data", "hardware",
-    "logging",
+    "out", "resume", "seed", "privacy", "model", "masking", "views", "mae", "simclr",
+    "vicreg", "dino", "ijepa", "training", "label", "data", "hardware", "logging",
 )  # fmt: skip
 
 

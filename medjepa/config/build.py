@@ -102,7 +102,10 @@ def convert(value: Value, kind: Any, key: str) -> object:  # noqa: ANN401 - a ty
 
 
 def _wrong(key: str, value: Value, kind: Any) -> ConfigError:  # noqa: ANN401
-    return ConfigError(f"{value.origin}: {key}={value.given} must be {describe_type(kind)}")
+    options = [str(option) for option in get_args(kind)] if get_origin(kind) is Literal else []
+    nearest = get_close_matches(str(value.given).lower(), options, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return ConfigError(f"{value.origin}: {key}={value.given} must be {describe_type(kind)}{hint}")
 
 
 def _takes_list(kind: Any) -> bool:  # noqa: ANN401

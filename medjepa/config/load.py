@@ -12,8 +12,8 @@ from medjepa.errors import ConfigError
 
 COMMAND_LINE = "the command line"
 _PRIVATE_MODE = 0o600
-SHORTHANDS = {"model": "model.name", "data": "data.data_dir"}
-"""A section's name with a plain value is short for its most used key."""
+SHORTHANDS = {"model": "model.name", "data": "data.data_dir", "method": "model.method"}
+"""A section's name with a plain value is short for its most used key; a method needs no section."""
 
 
 def load_config(
@@ -92,7 +92,7 @@ def flatten(content: object, origin: str) -> dict[str, Value]:
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Value]:
-    """Read "a.b=value" arguments; `model=` and `data=` are short for their sections' main key."""
+    """Read "a.b=value" arguments; `model=`, `data=` and `method=` are short."""
     values: dict[str, Value] = {}
     for override in overrides:
         key, equals, given = override.partition("=")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medjepa.config.fields import ImageSize, require, require_scale, setting
+from medjepa.config.methods import MethodName
 from medjepa.errors import ConfigError
 
 # ruff: noqa: RUF009 - `setting` makes a dataclass field, as `field` does
@@ -15,6 +16,11 @@ class ModelConfig:
 
     type: Literal["lejepa", "vjepa"] = setting(
         "lejepa", "lejepa (images) or vjepa (volumes, clips)"
+    )
+    method: MethodName = setting(
+        "lejepa",
+        "what trains the encoder (short: method=mae): lejepa, or for comparison supervised, mae, "
+        "simclr, vicreg, dino, ijepa (images)",
     )
     name: str = setting("", "a size from the registry (model=vit_ti8_64); sets the sizes below")
     image_size: ImageSize = setting(
@@ -72,6 +78,12 @@ class ModelConfig:
             )
         if self.type == "lejepa" and self.objective == "teacher":
             raise ConfigError("model.objective: teacher is for model.type=vjepa (volumes, clips)")
+        if self.type == "vjepa" and self.method != "lejepa":
+            raise ConfigError(
+                f"model.method: {self.method} is for images (model.type=lejepa); of volumes and "
+                "clips there are the objectives views, patches, both and teacher (V-JEPA), which "
+                "model.objective chooses"
+            )
         for part, width in (("encoder", self.embed_dim), ("predictor", self.predictor_dim)):
             heads = getattr(self, f"{part}_heads")
             if width % heads:

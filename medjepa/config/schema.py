@@ -7,6 +7,13 @@ from medjepa.config.data import DataConfig
 from medjepa.config.evaluation import EvaluationConfig
 from medjepa.config.fields import require, setting
 from medjepa.config.finetune import FinetuneConfig
+from medjepa.config.methods import (
+    DINOConfig,
+    IJEPAConfig,
+    MAEConfig,
+    SimCLRConfig,
+    VICRegConfig,
+)
 from medjepa.config.model import MaskingConfig, ModelConfig, ViewsConfig
 
 __all__ = [
@@ -81,6 +88,11 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
+    mae: MAEConfig = field(default_factory=MAEConfig)
+    simclr: SimCLRConfig = field(default_factory=SimCLRConfig)
+    vicreg: VICRegConfig = field(default_factory=VICRegConfig)
+    dino: DINOConfig = field(default_factory=DINOConfig)
+    ijepa: IJEPAConfig = field(default_factory=IJEPAConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
@@ -88,7 +100,7 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     out: str = setting("", "the folder that the run writes")
-    label: str | None = setting(None, "the table's column to predict (evaluate)")
+    label: str | None = setting(None, "the table's column to predict (evaluate; method supervised)")
     checkpoint: str | tuple[str, ...] = setting("", "a run folder or a .pt file (evaluate)")
     resume: bool = setting(False, "go on with the run in `out`")
     seed: int = setting(0, "of all random numbers")

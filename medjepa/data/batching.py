@@ -19,18 +19,28 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images (B, C, *spatial), float32 in [0, 1], modality (B,), int64, and spacing (B, A)."""
+    """Images (B, C, *spatial), float32 in [0, 1], modality (B,), int64, and spacing (B, A).
+
+    `label` (B,), int64, is the class of each image where training is supervised.
+    """
 
     images: Tensor
     modality: Tensor
     spacing: Tensor | None = None
+    label: Tensor | None = None
 
 
 class Samples(Sequence[Sample]):
     """Samples that are the rows of one tensor: a batch of them is there already, without a copy."""
 
-    def __init__(self, images: Tensor, modality: Tensor, spacing: Tensor | None = None) -> None:
-        self.batch = Batch(images, modality, spacing)
+    def __init__(
+        self,
+        images: Tensor,
+        modality: Tensor,
+        spacing: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> None:
+        self.batch = Batch(images, modality, spacing, label)
 
     def __len__(self) -> int:
         return len(self.batch.modality)
@@ -45,7 +55,8 @@ class Samples(Sequence[Sample]):
         images, modality = self.batch.images[index], self.batch.modality[index]
         spacing = None if self.batch.spacing is None else self.batch.spacing[index]
         if isinstance(index, slice):
-            return Samples(images, modality, spacing)
+            label = None if self.batch.label is None else self.batch.label[index]
+            return Samples(images, modality, spacing, label)
         return Sample(images, int(modality), spacing)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medjepa.data.batching import Samples
 from medjepa.evaluation.baselines import oriented_gradients, pixel_vectors
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 
 Encode = Callable[[Tensor], Tensor | NDArray[Any]]
@@ -55,7 +55,7 @@ def embed(
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
-def encoder_of(model: LeJEPA, device: torch.device) -> Encode:
+def encoder_of(model: ImageModel, device: torch.device) -> Encode:
     """The frozen encoder of a model: evaluation mode, on its device."""
     model = model.to(device).eval()
 
@@ -65,7 +65,7 @@ def encoder_of(model: LeJEPA, device: torch.device) -> Encode:
     return encode
 
 
-Model = TypeVar("Model", bound=LeJEPA | VJEPA)
+Model = TypeVar("Model", bound=ImageModel | VJEPA)
 
 
 def untrained_twin(model: Model, *, seed: int) -> Model:

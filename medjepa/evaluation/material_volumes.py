@@ -44,8 +44,8 @@ from medjepa.evaluation.results import (
     UNTRAINED,
 )
 from medjepa.evaluation.runs import Run, load_runs
+from medjepa.models.image_model import ImageModel
 from medjepa.models.inflate import inflate
-from medjepa.models.lejepa import LeJEPA
 from medjepa.models.vjepa import VJEPA
 from medjepa.models.volume_embedding import covering_starts, embed_windows
 from medjepa.utils.device import choose_device
@@ -319,7 +319,7 @@ def _plane_encoders(request: Request) -> dict[str, PlaneEncoder]:
     channels = model.encoder.patch_embedding.in_channels
     size = (model.image_size[0], model.image_size[1])
 
-    def encoder(one: LeJEPA) -> PlaneEncoder:
+    def encoder(one: ImageModel) -> PlaneEncoder:
         placed = one.to(device).eval()
         return PlaneEncoder(lambda planes: placed.encode(planes.to(device)), size, channels)
 
@@ -329,9 +329,9 @@ def _plane_encoders(request: Request) -> dict[str, PlaneEncoder]:
     }
 
 
-def _images_run(path: str | Path, key: str) -> LeJEPA:
+def _images_run(path: str | Path, key: str) -> ImageModel:
     run = load_runs(path)[0]
-    if not isinstance(run.model, LeJEPA) or not isinstance(run.pipeline, Pipeline):
+    if not isinstance(run.model, ImageModel) or not isinstance(run.pipeline, Pipeline):
         raise ConfigError(f"evaluation.{key}: {path} is no checkpoint of images")
     return run.model
 

@@ -12,7 +12,7 @@ from medjepa.data.preprocessing import Pipeline
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.errors import ConfigError
 from medjepa.evaluation.results import LossCurve
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 
 PRETRAINING_KEYS = "pretraining_keys.json"
@@ -33,7 +33,7 @@ class Run:
         folder: the run folder, or that of the checkpoint file.
     """
 
-    model: LeJEPA | VJEPA
+    model: ImageModel | VJEPA
     seed: int
     pipeline: Pipeline | VolumePipeline
     config_hash: str

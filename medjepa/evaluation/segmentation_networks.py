@@ -20,7 +20,7 @@ from medjepa.evaluation.segmentation_results import (
     UNET,
 )
 from medjepa.evaluation.segmentation_run import Learn, Trained, Volumes, label_values
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.segmenter import Segmenter
 from medjepa.models.unet import monai_unet
 from medjepa.models.vjepa import VJEPA
@@ -32,7 +32,7 @@ DEFAULT_STEPS = 1000
 """Of training, where neither steps nor minutes are given."""
 
 
-def network_of(method: str, model: LeJEPA | VJEPA, num_outputs: int, *, seed: int) -> nn.Module:
+def network_of(method: str, model: ImageModel | VJEPA, num_outputs: int, *, seed: int) -> nn.Module:
     """Build a network of (B, C, *window) in [0, 1] to scores (B, num_outputs, *window).
 
     Args:
@@ -96,7 +96,7 @@ def recipe_settings(settings: FinetuneSettings) -> dict[str, object]:
     return {k: v for k, v in settings.fixed().items() if k not in ("steps", "minutes")}
 
 
-def check_methods(methods: Sequence[str], model: LeJEPA | VJEPA, outputs: int) -> None:
+def check_methods(methods: Sequence[str], model: ImageModel | VJEPA, outputs: int) -> None:
     """Refuse what cannot be built before anything is trained.
 
     Raises:

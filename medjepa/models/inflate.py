@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 
 
 @torch.no_grad()
-def inflate(images: LeJEPA, volumes: VJEPA) -> VJEPA:
+def inflate(images: ImageModel, volumes: VJEPA) -> VJEPA:
     """Give a model of volumes the encoder of a model of images; returns `volumes`.
 
     A patch's weights are repeated along the first axis and divided by its depth, so that a volume

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from medjepa.models.encoder import ViTEncoder
+from medjepa.models.image_model import EncoderModel, noise_generator
 from medjepa.models.patches import gather_patches
 from medjepa.models.predictor import JEPAPredictor
 from medjepa.models.projector import build_projector
@@ -44,7 +45,7 @@ class Views(NamedTuple):
     kept: Tensor | None = None
 
 
-class JEPA(nn.Module):
+class JEPA(EncoderModel):
     """An encoder with the objectives that train it; subclasses say what a view is.
 
     `objective` is one of "views", "patches", "both" and "teacher"; see `LeJEPA` and `VJEPA`.
@@ -74,7 +75,7 @@ class JEPA(nn.Module):
         stop_gradient: bool,
         seed: int,
     ) -> None:
-        super().__init__()
+        super().__init__(encoder)
         if num_full_views < 1 or num_hidden_views < 0:
             raise ValueError("need at least one full view, and no negative number of hidden views")
         self.objective, self.mask_ratio = objective, mask_ratio
@@ -83,9 +84,6 @@ class JEPA(nn.Module):
         self.num_full_views, self.num_hidden_views = num_full_views, num_hidden_views
         self.full_scale, self.hidden_scale = tuple(full_scale), tuple(hidden_scale)
         self.strength, self.seed = strength, seed
-        self.encoder = encoder
-        self.image_size = encoder.patch_embedding.image_size
-        self.grid = encoder.patch_embedding.grid
         if objective != "teacher":
             self.projector = build_projector(encoder.embed_dim, projector_dim, projection_dim)
         if objective != "views":
@@ -98,21 +96,6 @@ class JEPA(nn.Module):
                 grid=self.grid,
             )
         self.loss = SIGRegLoss(lambda_reg, num_directions=num_directions, seed=seed)
-        in_channels = encoder.patch_embedding.in_channels
-        self.pixel_mean: Tensor
-        self.pixel_std: Tensor
-        self.register_buffer("pixel_mean", torch.zeros(in_channels))
-        self.register_buffer("pixel_std", torch.ones(in_channels))
-
-    def standardise(self, images: Float[Tensor, "b c *spatial"]) -> Float[Tensor, "b c *spatial"]:
-        """Subtract the training images' mean and divide by their deviation, per channel."""
-        shape = (-1, *[1] * (images.ndim - 2))
-        return (images - self.pixel_mean.view(shape)) / self.pixel_std.view(shape)
-
-    def set_pixel_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Set what `standardise` uses; a constant channel is left at its scale."""
-        self.pixel_mean.copy_(mean)
-        self.pixel_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
 
     def objective_loss(
         self, images: Tensor, modality: Tensor | None, spacing: Tensor | None = None
@@ -227,8 +210,7 @@ class JEPA(nn.Module):
         raise NotImplementedError
 
     def _noise_rng(self, stream: str, device: torch.device) -> torch.Generator:
-        seed = generator(self.seed, self.loss.step, f"{stream} noise {world()[0]}").initial_seed()
-        return torch.Generator(device).manual_seed(seed)
+        return noise_generator(self.seed, self.loss.step, stream, device)
 
     def _masks(self, stream: str, view: Views, mask_type: str) -> tuple[Tensor, Tensor]:
         """Draw (visible, hidden) patch indices of each of this process's images."""

@@ -6,15 +6,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from medjepa.models.encoder import ViTEncoder
+from medjepa.models.image_model import ImageModel, random_view
 from medjepa.models.jepa import JEPA, Views
-from medjepa.objectives.distributed import world
-from medjepa.objectives.randomness import generator
-from medjepa.objectives.views import draw_view, render_view
 
 OBJECTIVES = ("views", "patches", "both")
 
 
-class LeJEPA(JEPA):
+class LeJEPA(JEPA, ImageModel):
     """An encoder, and the loss that trains it on images without labels.
 
     objective="views": every view's projected embedding predicts the mean embedding of the full
@@ -104,10 +102,6 @@ class LeJEPA(JEPA):
         """
         return self.objective_loss(images, modality)
 
-    def encode(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
-        """Embed images in [0, 1], of any size the patch divides: the mean patch embedding."""
-        return self.encoder(self.standardise(images)).mean(1)  # type: ignore[no-any-return]
-
     def _view(
         self,
         images: Tensor,
@@ -116,14 +110,14 @@ class LeJEPA(JEPA):
         stream: str,
         scale: tuple[float, ...],
     ) -> Views:
-        rank, num_processes = world()
-        num = len(images)
-        drawn = draw_view(
-            modality.repeat(num_processes),
-            scale=(scale[0], scale[1]),
-            rng=generator(self.seed, self.loss.step, stream),
+        pixels = random_view(
+            images,
+            modality,
+            size=self.image_size,
+            scale=scale,
             strength=self.strength,
-        ).rows(slice(rank * num, (rank + 1) * num))
-        size = (self.image_size[0], self.image_size[1])
-        noise_rng = self._noise_rng(stream, images.device)
-        return Views(self.standardise(render_view(images, drawn, size=size, noise_rng=noise_rng)))
+            seed=self.seed,
+            step=self.loss.step,
+            stream=stream,
+        )
+        return Views(self.standardise(pixels))

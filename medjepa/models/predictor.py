@@ -19,7 +19,8 @@ class JEPAPredictor(nn.Module):
 
     Context embeddings and one mask token per target, each with its position, are mixed; the
     outputs at the mask tokens are the predictions. `grid` is the patch grid; without it a square
-    number of patches is taken for a square grid.
+    number of patches is taken for a square grid. `output_dim` is the length of a prediction, that
+    of an embedding by default.
     Source: Assran et al., arXiv 2301.08243 (I-JEPA), section 3.
     """
 
@@ -32,6 +33,7 @@ class JEPAPredictor(nn.Module):
         num_patches: int = 196,
         *,
         grid: PatchGrid | None = None,
+        output_dim: int | None = None,
     ) -> None:
         super().__init__()
         grid = grid or _square_or_line(num_patches)
@@ -45,7 +47,7 @@ class JEPAPredictor(nn.Module):
             TransformerBlock(predictor_dim, num_heads) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(predictor_dim)
-        self.project = nn.Linear(predictor_dim, embed_dim)
+        self.project = nn.Linear(predictor_dim, output_dim or embed_dim)
         self.apply(initialise)
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 

@@ -1,4 +1,4 @@
-"""V-JEPA's teacher: an encoder that follows the one that is trained."""
+"""A teacher: an encoder that follows the one that is trained."""
 
 import copy
 
@@ -22,11 +22,21 @@ class Teacher(nn.Module):
         self.momentum = momentum
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
 
-    @torch.no_grad()
-    def follow(self, encoder: ViTEncoder) -> None:
-        """Move every weight towards the trained encoder's by 1 - momentum; buffers are copied."""
-        pairs = zip(self.encoder.parameters(), encoder.parameters(), strict=True)
-        for own, trained in pairs:
-            own.lerp_(trained.detach().to(own.dtype), 1 - self.momentum)
-        for kept, given in zip(self.encoder.buffers(), encoder.buffers(), strict=True):
-            kept.copy_(given)
+    def follow(self, encoder: ViTEncoder, momentum: float | None = None) -> None:
+        """Move every weight towards the trained encoder's by 1 - momentum; buffers are copied.
+
+        A `momentum` given here is that of this step alone.
+        """
+        move_average(self.encoder, encoder, self.momentum if momentum is None else momentum)
+
+
+@torch.no_grad()
+def move_average(average: nn.Module, trained: nn.Module, momentum: float) -> None:
+    """Keep `momentum` of every weight of `average` and take the rest from `trained`, in place.
+
+    Buffers are copied.
+    """
+    for own, given in zip(average.parameters(), trained.parameters(), strict=True):
+        own.lerp_(given.detach().to(own.dtype), 1 - momentum)
+    for kept, copied in zip(average.buffers(), trained.buffers(), strict=True):
+        kept.copy_(copied)

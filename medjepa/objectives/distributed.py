@@ -26,6 +26,19 @@ def sum_over_processes(x: Tensor) -> Tensor:
     return total
 
 
+def gather_over_processes(x: Tensor) -> Tensor:
+    """Stack the rows of all processes, (B, ...) to (P B, ...), in the order of their ranks.
+
+    Differentiable as `sum_over_processes` is; every process must have equally many rows.
+    """
+    rank, num_processes = world()
+    if num_processes == 1:
+        return x
+    empty = torch.zeros_like(x)
+    rows = [x if number == rank else empty for number in range(num_processes)]
+    return sum_over_processes(torch.cat(rows))
+
+
 def sum_in_place(x: Tensor) -> Tensor:
     """Sum `x` over all processes in place, outside of autograd; returns `x`."""
     if world()[1] > 1:

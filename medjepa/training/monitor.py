@@ -54,23 +54,33 @@ class CollapseMonitor:
             return float("nan"), float("nan")
         return rankme(self.rows), feature_spread(self.rows)
 
-    def alarm(self, step: int, prediction_loss: float, repeat_every: int) -> str:
+    def alarm(
+        self,
+        step: int,
+        prediction_loss: float | None,
+        repeat_every: int,
+        *,
+        with_sigreg: bool = True,
+    ) -> str:
         """Return what to tell the user if the embeddings have collapsed, "" otherwise.
 
-        Said once and then at most every `repeat_every` steps.
+        Said once and then at most every `repeat_every` steps. A `prediction_loss` of None is no
+        sign of collapse, whatever it was; the advice depends on whether SIGReg is there to help.
         """
         if self.rows is None or (self.alarmed_at >= 0 and step - self.alarmed_at < repeat_every):
             return ""
         rank, spread = self.measure()
-        if rank > ALARM_RANK and spread > ALARM_SPREAD and prediction_loss > ALARM_PREDICTION:
+        low = prediction_loss is not None and prediction_loss <= ALARM_PREDICTION
+        if rank > ALARM_RANK and spread > ALARM_SPREAD and not low:
             return ""
         self.alarmed_at = step
+        loss = "" if prediction_loss is None else f", prediction loss {prediction_loss:.2g}"
+        more = "twice the training.lambda_reg, " if with_sigreg else ""
         return (
             f"collapse: different images look alike to the model (RankMe {rank:.1f} of "
-            f"{min(self.rows.shape)} possible, feature spread {spread:.2g}, prediction loss "
-            f"{prediction_loss:.2g}). If this stays, the encoder learns nothing. Try twice the "
-            "training.lambda_reg, a third of the training.learning_rate, a larger "
-            "training.batch_size, or check that the images are not all alike."
+            f"{min(self.rows.shape)} possible, feature spread {spread:.2g}{loss}). If this stays, "
+            f"the encoder learns nothing. Try {more}a third of the training.learning_rate, a "
+            "larger training.batch_size, or check that the images are not all alike."
         )
 
     def state(self) -> dict[str, Tensor | int | None]:

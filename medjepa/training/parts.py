@@ -48,6 +48,11 @@ def parts_of(store: Store | VolumeStore, config: Config) -> np.ndarray:
     return parts
 
 
+def has_split(store: Store | VolumeStore, config: Config) -> bool:
+    """Tell whether a column of the table says which items are for training."""
+    return bool(config.data.split_column or _split_column(store, config.data.table))
+
+
 def train_and_val(
     parts: np.ndarray, groups: Sequence[str], config: Config
 ) -> tuple[np.ndarray, np.ndarray]:

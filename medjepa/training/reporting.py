@@ -16,12 +16,24 @@ _logger = get_logger(__name__)
 
 
 class Reporter:
-    """Counts time and images, and calls the hooks with a complete record."""
+    """Counts time and images, and calls the hooks with a complete record.
+
+    `regularizer` names the second part of the loss, "" where there is none; a prediction loss near
+    0 is an alarm unless `low_loss_is_collapse` is off.
+    """
 
     def __init__(
-        self, state: RunState, hooks: Sequence[Hook], *, batch_size: int, steps_per_epoch: int
+        self,
+        state: RunState,
+        hooks: Sequence[Hook],
+        *,
+        batch_size: int,
+        steps_per_epoch: int,
+        regularizer: str = "SIGReg",
+        low_loss_is_collapse: bool = True,
     ) -> None:
         self.state, self.hooks = state, list(hooks)
+        self.regularizer, self.low_loss_is_collapse = regularizer, low_loss_is_collapse
         self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
         self._last: dict[str, float] = {}
         self._now = self._told = time.perf_counter()
@@ -42,11 +54,16 @@ class Reporter:
         self._last = values
         self._count_time()
         rank = "" if self._rankme != self._rankme else f", RankMe {self._rankme:.0f}"
+        parts = (
+            f" (prediction {values['prediction_loss']:.4f}, "
+            f"{self.regularizer} {values['regularization_loss']:.4f})"
+            if self.regularizer
+            else ""
+        )
         return (
             f"epoch {self.epoch}, {self._per_second():.0f} images/s, "
-            f"waiting {100 * self._wait_share():.0f} %, loss {values['total_loss']:.4f} "
-            f"(prediction {values['prediction_loss']:.4f}, "
-            f"SIGReg {values['regularization_loss']:.4f}){rank}"
+            f"waiting {100 * self._wait_share():.0f} %, loss {values['total_loss']:.4f}"
+            f"{parts}{rank}"
         )
 
     def tell(self, *, train_loss: float | None = None, val_loss: float | None = None) -> None:
@@ -72,8 +89,11 @@ class Reporter:
             hook(info)
         if train_loss is not None and self._line_is_due():
             _logger.info("%s", epoch_line(info))
+        watched = info.prediction_loss if self.low_loss_is_collapse else None
         if state.step >= ALARM_AFTER_STEPS and (
-            message := state.monitor.alarm(state.step, info.prediction_loss, ALARM_EVERY_STEPS)
+            message := state.monitor.alarm(
+                state.step, watched, ALARM_EVERY_STEPS, with_sigreg=self.regularizer == "SIGReg"
+            )
         ):
             _logger.warning("%s", message)
         self._told, self._steps_told, self._waited = time.perf_counter(), state.step, 0.0

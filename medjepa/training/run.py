@@ -1,7 +1,8 @@
 """`medjepa pretrain` in Python: from a configuration to a run folder."""
 
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ import torch
 
 from medjepa.config import Config, flat, load_config, save_yaml
 from medjepa.errors import ConfigError
+from medjepa.models.image_model import ImageModel
 from medjepa.models.lejepa import LeJEPA
+from medjepa.models.methods import METHODS, Method
 from medjepa.models.registry import ENCODERS
 from medjepa.models.vjepa import VJEPA
 from medjepa.training.distributed import is_first, process_group, wait_for_all
 from medjepa.training.files import BEST, LAST, check_free
 from medjepa.training.hooks import Hook, check_installed
+from medjepa.training.labels import check_supervised, with_labels
 from medjepa.training.resume import differences
 from medjepa.training.settings import TrainerSettings
-from medjepa.training.sources import open_sources
+from medjepa.training.sources import Sources, open_sources
 from medjepa.training.state import History
 from medjepa.training.trainer import MedJEPATrainer
 from medjepa.training.volume_sources import open_volume_sources
@@ -42,7 +46,8 @@ VJEPA_NAMES = {
     "image_size": "volume_size", "encoder_depth": "depth", "encoder_heads": "num_heads",
 }  # fmt: skip
 """Settings under the names that `VJEPA` has for them."""
-VJEPA_ONLY = ("kind", "positions", "drop_background", "teacher_momentum")
+NOT_LEJEPA = ("method", "kind", "positions", "drop_background", "teacher_momentum")
+SUPERVISED = "supervised"
 _logger = get_logger(__name__)
 
 
@@ -78,9 +83,7 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
     """
     out = _checked_folder(config)
     with process_group(), log_to(console=is_first()) as open_log:
-        model = build_model(config)
-        is_3d = config.model.type == "vjepa"
-        sources = open_volume_sources(config) if is_3d else open_sources(config)
+        model, sources = _model_and_sources(config)
         trainer = MedJEPATrainer(
             model,
             sources.train,
@@ -116,28 +119,63 @@ def pretrain(config: Config, *, hooks: Sequence[Hook] = ()) -> RunResult:
     )
 
 
-def build_model(config: Config) -> LeJEPA | VJEPA:
+def _model_and_sources(config: Config) -> tuple[ImageModel | VJEPA, Sources]:
+    """Build the model, and open what it learns from; a mistake in sizes is told before reading."""
+    if config.model.method == SUPERVISED:
+        check_supervised(config)
+        sources, num_classes = with_labels(open_sources(config), config)
+        return build_model(config, num_classes=num_classes), sources
+    model = build_model(config)
+    is_3d = config.model.type == "vjepa"
+    return model, open_volume_sources(config) if is_3d else open_sources(config)
+
+
+def build_model(config: Config, *, num_classes: int = 0) -> ImageModel | VJEPA:
     """Build the model of a configuration; its weights depend on the seed.
+
+    `num_classes` is what supervised training tells apart.
 
     Raises:
         ConfigError: the sizes do not fit one another.
     """
     torch.manual_seed(config.seed)
+    if config.model.method in METHODS:
+        return _build_method(config, METHODS[config.model.method], num_classes)
     settings = {**vars(config.model), **vars(config.masking), **vars(config.views)}
     arguments = {key: value for key, value in settings.items() if key not in ("type", "name")}
     arguments |= {"lambda_reg": config.training.lambda_reg, "seed": config.seed}
     if config.model.type == "vjepa":
+        del arguments["method"]
         kind: type[LeJEPA] | type[VJEPA] = VJEPA
         for ours, guides in VJEPA_NAMES.items():
             arguments[guides] = arguments.pop(ours)
     else:
         kind = LeJEPA
-        for name in VJEPA_ONLY:
+        for name in NOT_LEJEPA:
             del arguments[name]
     try:
         return kind(**arguments)
     except ValueError as error:
         raise ConfigError(f"model: {error}") from error
+
+
+def _build_method(config: Config, method: type[Method], num_classes: int) -> ImageModel:
+    """Give a method those of the settings that it takes; its own section's win."""
+    section = getattr(config, config.model.method, None)
+    settings: dict[str, Any] = {
+        **vars(config.model),
+        **vars(config.masking),
+        **vars(config.views),
+        **({} if section is None else vars(section)),
+        "num_classes": num_classes,
+        "seed": config.seed,
+    }
+    takes = {name for kind in (Method, method) for name in inspect.signature(kind).parameters}
+    build: Callable[..., ImageModel] = method
+    try:
+        return build(**{name: value for name, value in settings.items() if name in takes})
+    except ValueError as error:
+        raise ConfigError(f"method={config.model.method}: {error}") from error
 
 
 def trainer_settings(config: Config) -> dict[str, object]:
@@ -191,8 +229,11 @@ def _checked_folder(config: Config) -> Path:
 
 def _deciding(config: Config) -> dict[str, object]:
     """Return the settings on which the weights depend."""
+    free: tuple[str, ...] = FREE_KEYS
+    if config.model.method == SUPERVISED:
+        free = tuple(key for key in FREE_KEYS if key != "label")
     return {
         key: value
         for key, value in flat(config).items()
-        if key not in FREE_KEYS and key.partition(".")[0] not in FREE_SECTIONS
+        if key not in free and key.partition(".")[0] not in FREE_SECTIONS
     }

@@ -7,6 +7,7 @@ import numpy as np
 
 from medjepa.config import Config
 from medjepa.data.cache import ensure_store
+from medjepa.data.labelled_dataset import LabelledDataset
 from medjepa.data.prepare_report import PrepareReport
 from medjepa.data.selection import selection_of
 from medjepa.data.store import Store
@@ -37,8 +38,8 @@ class Sources:
         used_keys: content hashes of these images, so that an evaluation can look for leaks.
     """
 
-    train: StoreDataset | VolumeDataset
-    val: StoreDataset | VolumeDataset | None
+    train: StoreDataset | VolumeDataset | LabelledDataset
+    val: StoreDataset | VolumeDataset | LabelledDataset | None
     pipeline: dict[str, Any]
     used_keys: list[str]
 

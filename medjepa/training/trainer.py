@@ -199,7 +199,7 @@ class MedJEPATrainer:
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
         images = batch.images.to(self.device, non_blocking=True)
-        extra = {"modality": batch.modality, "spacing": batch.spacing}
+        extra = {"modality": batch.modality, "spacing": batch.spacing, "label": batch.label}
         extra = {name: value for name, value in extra.items() if name in self._takes}
         half = self.settings.mixed_precision and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
@@ -280,9 +280,17 @@ class MedJEPATrainer:
             warmup_steps=fit_warmup(wished, total),
             total_steps=total,
         )
+        set_run_length = getattr(self.model, "set_run_length", None)
+        if set_run_length is not None:
+            set_run_length(total_steps=total, steps_per_epoch=self.steps_per_epoch)
         hooks = [*self.files.hooks(self.state.step, self.config), *self.hooks] if is_first() else []
         self.reporter = Reporter(
-            self.state, hooks, batch_size=self.plan.batch_size, steps_per_epoch=self.steps_per_epoch
+            self.state,
+            hooks,
+            batch_size=self.plan.batch_size,
+            steps_per_epoch=self.steps_per_epoch,
+            regularizer=getattr(self.model, "regularizer", "SIGReg"),
+            low_loss_is_collapse=getattr(self.model, "low_loss_is_collapse", True),
         )
 
     def _trial_step(self, step: int) -> None:
