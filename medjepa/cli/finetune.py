@@ -22,6 +22,10 @@ linear decoder and, for methods=[...,unet], MONAI's U-Net (pip install "medjepa[
                         them, or their names by the image's, as '{name}_mask.png'; default:
                         found beside the images (labelsTr, labels, name_seg)
   longer_side=512       pixels to which images are brought (2-D); default: as they are
+  task=detect           boxes=FILE.csv (image, x, y, w, h or corners, label) or a folder of Pascal
+                        VOC files; default: the folder Annotations beside the images
+  task=classify         label=COLUMN, of images, volumes or clips; methods=[pretrained,scratch,
+                        partial,lora,frozen], fractions=[0.01,0.1,1.0], draws=3 of each
   split=COLUMN          of the table, says who is tested; default: "split" if there is one
   fold=test             the value that is tested; all others are for training. fold=[0,1] pools
                         several, each patient tested once; fold=all takes each value in turn
@@ -41,17 +45,20 @@ SHORT = {
     "split": "data.split_column",
     "table": "data.table",
     "device": "hardware.device",
+    **{name: f"evaluation.{name}" for name in ("positive", "negative", "study", "clips")},
 }
 """Names that this verb takes beside the configuration's own, and those of its own section."""
 
 TASKS = {
     "segment": "medjepa.cli.finetune_segment:run",
+    "detect": "medjepa.cli.finetune_detect:run",
+    "classify": "medjepa.cli.finetune_classify:run",
 }
 """Which function does a task, `module:function`: called with the settings and the command."""
 
 _PRIVATE_KEYS = (
     "data", "data.data_dir", "table", "data.table", "data.pattern", "data.cache_dir", "labels",
-    "finetune.labels",
+    "finetune.labels", "boxes", "finetune.boxes",
 )  # fmt: skip
 
 

@@ -10,6 +10,31 @@ SEGMENTERS = (
 )  # fmt: skip
 """What `methods` may name for task=segment; the first two answer whether pre-training helped."""
 
+CLASSIFIERS = ("pretrained", "scratch", "partial", "lora", "frozen")
+"""What `methods` may name for task=classify."""
+
+DEFAULTS: dict[str, object] = {
+    "methods": ("pretrained", "scratch", "frozen_linear"),
+    "fractions": (1.0,),
+    "batch_size": 4,
+    "learning_rate": 0.01,
+    "encoder_rate": 0.1,
+    "layer_decay": 0.8,
+}
+"""What an empty setting or a 0 stands for."""
+
+TASK_DEFAULTS: dict[str, dict[str, object]] = {
+    "classify": {
+        "methods": ("pretrained", "scratch", "frozen"),
+        "fractions": (0.01, 0.1, 1.0),
+        "batch_size": 32,
+        "learning_rate": 0.001,
+        "encoder_rate": 0.3,
+        "layer_decay": 0.75,
+    },
+}
+"""Likewise, for a task that differs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
@@ -37,13 +62,17 @@ class FinetuneConfig:
         (), "names of the label values 1, 2, ...: [anterior,posterior]; empty: as the data say"
     )
     methods: tuple[str, ...] = setting(
-        ("pretrained", "scratch", "frozen_linear"),
+        (),
         "networks that are compared, of pretrained, scratch, frozen_linear, frozen_light, "
-        "pretrained_linear, unet (needs monai); detect: of pretrained, scratch, frozen",
+        "pretrained_linear, unet (needs monai); detect: of pretrained, scratch, frozen; classify: "
+        "of pretrained, scratch, partial, lora, frozen; empty: the task's own",
     )
     fractions: tuple[float, ...] = setting(
-        (1.0,), "shares of the labelled patients to train on; with equal seeds nested"
+        (),
+        "shares of the labelled patients to train on; with equal seeds nested; empty: [1.0], "
+        "classify [0.01,0.1,1.0]",
     )
+    draws: int = setting(3, "draws of the labelled patients, and of training, a share (classify)")
     fold: str | tuple[str, ...] = setting(
         "test", "value of the split column that is tested; several as [0,1]; all: each in turn"
     )
@@ -54,21 +83,34 @@ class FinetuneConfig:
     minutes: float | None = setting(
         None, "minutes of training of each network, if steps is not given"
     )
-    batch_size: int = setting(4, "crops per step (segment)")
-    learning_rate: float = setting(0.01, "the peak, of what is not pre-trained (segment)")
+    batch_size: int = setting(0, "images or crops per step; 0: 4, classify 32")
+    learning_rate: float = setting(
+        0.0, "the peak, of what is not pre-trained; 0: 0.01, classify 0.001"
+    )
     encoder_rate: float = setting(
-        0.1, "the encoder's last block learns at this share of it (segment)"
+        0.0, "the encoder's last block learns at this share of it; 0: 0.1, classify 0.3"
     )
     layer_decay: float = setting(
-        0.8, "and each block before it at this share of the next (segment)"
+        0.0, "and each block before it at this share of the next; 0: 0.8, classify 0.75"
     )
-    weight_decay: float = setting(0.02, "AdamW's; none on biases and norms (segment)")
+    scratch_rate: float = setting(
+        0.001, "the peak of the network from scratch, all its layers alike (classify)"
+    )
+    weight_decay: float = setting(0.02, "AdamW's; none on biases and norms")
     strength: float = setting(
-        1.0, "multiplies all changes of crops in training; 0 switches them off (segment)"
+        1.0, "multiplies all changes of images in training; 0 switches them off"
     )
+    patience: int = setting(
+        5, "of 20 looks at the validation part, those without gain that end training (classify)"
+    )
+    last_blocks: int = setting(2, "of the encoder, that methods=[partial] trains (classify)")
+    rank: int = setting(8, "of the adapters of methods=[lora] (classify)")
     overlap: float = setting(0.5, "share of a window that its neighbour sees too, when predicting")
 
     def __post_init__(self) -> None:
+        for key, value in TASK_DEFAULTS.get(self.task, DEFAULTS).items():
+            if not getattr(self, key):
+                object.__setattr__(self, key, value)
         require(bool(self.methods), "finetune.methods", "at least one method", self.methods)
         require(
             bool(self.fractions) and all(0 < share <= 1 for share in self.fractions),
@@ -79,7 +121,10 @@ class FinetuneConfig:
         for key in ("steps", "minutes"):
             value = getattr(self, key)
             require(value is None or value > 0, f"finetune.{key}", "positive or none", value)
-        for key in ("batch_size", "learning_rate", "encoder_rate", "layer_decay"):
+        for key in (
+            "batch_size", "learning_rate", "encoder_rate", "layer_decay", "scratch_rate", "draws",
+            "patience", "last_blocks", "rank",
+        ):  # fmt: skip
             value = getattr(self, key)
             require(value > 0, f"finetune.{key}", "above 0", value)
         for key in ("weight_decay", "strength"):
