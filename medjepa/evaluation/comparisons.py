@@ -21,6 +21,7 @@ from medjepa.evaluation.delong import (
     components,
     difference_estimate,
     holm,
+    joined,
     two_sided,
 )
 from medjepa.evaluation.metrics import Floats
@@ -67,7 +68,7 @@ class _Differences:
             if first is None or second is None:
                 each.append(Estimate(value=value, low=None, high=None, standard_error=None))
                 continue
-            variance = _joined(first, second).variance(np.append(weights, -second_weights))
+            variance = joined([first, second]).variance(np.append(weights, -second_weights))
             each.append(difference_estimate(value, variance))
         own = _area(first, weights, float(ours.auc.mean()))
         return cls(own, tuple(areas), tuple(each))
@@ -104,16 +105,6 @@ def _areas(
     num_patients = drawn.parts[0].num_patients
     found = components(positive, scores, patients, num_patients=num_patients)
     return found, np.asarray(weights)
-
-
-def _joined(first: Components, second: Components) -> Components:
-    return Components(
-        value=np.append(first.value, second.value),
-        positive=np.hstack([first.positive, second.positive]),
-        negative=np.hstack([first.negative, second.negative]),
-        num_positive=np.append(first.num_positive, second.num_positive),
-        num_negative=np.append(first.num_negative, second.num_negative),
-    )
 
 
 def _tests(context: Context, found: _Differences, others: Sequence[Measured]) -> Section:

@@ -81,22 +81,49 @@ def components(
         patients: for each area, the number of each image's patient, below `num_patients`.
         num_patients: P.
     """
-    values, ups, downs, nums = [], [], [], []
-    for is_positive, score, patient in zip(positive, scores, patients, strict=True):
-        own, other = _placements(is_positive, score)
-        area = own.mean()
-        above, below = patient[is_positive], patient[~is_positive]
-        ups.append(np.bincount(above, own - area, num_patients) / len(own))
-        downs.append(np.bincount(below, other - area, num_patients) / len(other))
-        nums.append((len(np.unique(above)), len(np.unique(below))))
-        values.append(area)
-    counted = np.asarray(nums, np.int64)
+    parts = [
+        placed(is_positive, *_placements(is_positive, score), patient, num_patients=num_patients)
+        for is_positive, score, patient in zip(positive, scores, patients, strict=True)
+    ]
+    return joined(parts)
+
+
+def placed(
+    positive: NDArray[np.bool_],
+    above: Floats,
+    below: Floats,
+    patients: Integers,
+    *,
+    num_patients: int,
+) -> Components:
+    """Components of one area, or of a mean of areas of the same images, from their placements.
+
+    Args:
+        positive: (N,) which images are positive.
+        above: of each positive the share of negatives below it.
+        below: of each negative the share of positives above it.
+        patients: (N,) number of each image's patient.
+        num_patients: P.
+    """
+    area = above.mean()
+    own, other = patients[positive], patients[~positive]
     return Components(
-        value=np.asarray(values),
-        positive=np.stack(ups, axis=1),
-        negative=np.stack(downs, axis=1),
-        num_positive=counted[:, 0],
-        num_negative=counted[:, 1],
+        value=np.array([area]),
+        positive=np.bincount(own, above - area, num_patients)[:, None] / len(above),
+        negative=np.bincount(other, below - area, num_patients)[:, None] / len(below),
+        num_positive=np.array([len(np.unique(own))]),
+        num_negative=np.array([len(np.unique(other))]),
+    )
+
+
+def joined(parts: Sequence[Components]) -> Components:
+    """Components of all areas, of the same patients, side by side."""
+    return Components(
+        value=np.concatenate([one.value for one in parts]),
+        positive=np.hstack([one.positive for one in parts]),
+        negative=np.hstack([one.negative for one in parts]),
+        num_positive=np.concatenate([one.num_positive for one in parts]),
+        num_negative=np.concatenate([one.num_negative for one in parts]),
     )
 
 

@@ -3,6 +3,7 @@
 from medjepa.evaluation.calibration_sections import calibration_sections
 from medjepa.evaluation.comparisons import comparison_sections
 from medjepa.evaluation.context import Context, Origin
+from medjepa.evaluation.few_shot_section import few_shot_sections
 from medjepa.evaluation.neighbours import neighbour_sections
 from medjepa.evaluation.sections import Section
 
@@ -14,5 +15,6 @@ def extra_sections(context: Context) -> list[Section]:
     sections: list[Section] = []
     sections += comparison_sections(context)
     sections += neighbour_sections(context)
+    sections += few_shot_sections(context)
     sections += calibration_sections(context)
     return sections

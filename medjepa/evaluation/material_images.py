@@ -14,13 +14,14 @@ from medjepa.data.cache import ensure_store
 from medjepa.data.duplicates import SIDE, fingerprints, thumbnail
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import StoreDataset, check_intensity
-from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
+from medjepa.evaluation.embed import Encode, embed, gradients, pixels, untrained_twin
 from medjepa.evaluation.labelled_data import gather
+from medjepa.evaluation.last_blocks import NUM_BLOCKS, last_blocks_of
 from medjepa.evaluation.material import Material, check_tokens
 from medjepa.evaluation.request import Request
 from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, UNTRAINED
 from medjepa.evaluation.runs import Run
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.utils.device import choose_device
 
 TOKENS = "tokens of "
@@ -72,7 +73,7 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         channels=1 if pipeline.channels == 1 else 3,
         indices=labelled.indices,
     )
-    encoders = _encoders(runs, request.device)
+    encoders = _encoders(runs, request.device, NUM_BLOCKS[request.features])
     if request.attentive:
         model = runs[0].model.encoder
         check_tokens(len(images), model.num_patches, model.embed_dim, 2 * len(runs))
@@ -95,19 +96,20 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         facts={
             "image_size": "{} x {}".format(*images.image_size),
             "channels": str(images.channels),
+            "features": request.features,
         },
     )
 
 
-def _encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
+def _encoders(runs: Sequence[Run], device: str, num_blocks: int) -> dict[str, Encode]:
     """Everything that looks at an image, by name: both encoders of each run, both baselines."""
     chosen = choose_device(device)
     encoders: dict[str, Encode] = {PIXELS: pixels, GRADIENTS: gradients}
     for number, run in enumerate(runs):
-        assert isinstance(run.model, LeJEPA)
+        assert isinstance(run.model, ImageModel)
         twin = untrained_twin(run.model, seed=run.seed)
-        encoders[f"{PRETRAINED} {number}"] = encoder_of(run.model, chosen)
-        encoders[f"{UNTRAINED} {number}"] = encoder_of(twin, chosen)
+        for key, model in ((PRETRAINED, run.model), (UNTRAINED, twin)):
+            encoders[f"{key} {number}"] = last_blocks_of(model, chosen, num_blocks)
     return encoders
 
 
@@ -121,7 +123,7 @@ def _token_encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
     return encoders
 
 
-def _tokens_of(model: Any, device: torch.device) -> Encode:  # noqa: ANN401 - LeJEPA or VJEPA
+def _tokens_of(model: Any, device: torch.device) -> Encode:  # noqa: ANN401 - ImageModel or VJEPA
     def encode(images: Tensor) -> NDArray[np.float16]:
         tokens = model.encoder(model.standardise(images.to(device)))
         return np.asarray(tokens.half().cpu().numpy())

@@ -1,0 +1,190 @@
+"""A thousand small fits at once equal the same fits one by one, made by others."""
+
+import time
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from medjepa.config.evaluation import EvaluationConfig
+from medjepa.evaluation import few_shot_section
+from medjepa.evaluation.assess import assess
+from medjepa.evaluation.episodes import (
+    CLASSIFIERS,
+    classify,
+    draw_episodes,
+    fit_softmax,
+    score,
+    simple_shot,
+)
+from medjepa.evaluation.probes import CosineKNN, NearestCentroid
+from medjepa.evaluation.protocol import Features, Task
+from medjepa.evaluation.results import PRETRAINED, UNTRAINED
+
+
+def study(num_classes=2, *, num=240, lead=1.5, width=12, seed=0):
+    rng = np.random.default_rng(seed)
+    group = np.arange(num) // 2
+    target = (group % num_classes).astype(np.int64)
+    x = np.eye(num_classes, width)[target] * lead + rng.normal(size=(num, width))
+    task = Task(
+        label="finding",
+        target=target,
+        class_names=tuple("abcd"[:num_classes]),
+        groups=tuple(f"p{g}" for g in group),
+        train=np.flatnonzero(group < num // 4),
+        test=np.flatnonzero(group >= num // 4),
+    )
+    return x, task
+
+
+def drawn(x, task, num_shots, num_episodes=6):
+    rows = draw_episodes(
+        task.target[task.train],
+        task.train_groups,
+        num_shots,
+        num_episodes,
+        np.random.default_rng(0),
+    )
+    shown = simple_shot(x, task.train)
+    return shown[task.train][rows], shown[task.test], rows
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_softmax_regression_equals_scikit_learn(num_classes):
+    x, task = study(num_classes)
+    support, test, _ = drawn(x, task, 5)
+    flat = support.reshape(len(support), -1, x.shape[1])
+    label = np.repeat(np.arange(num_classes), 5)
+    given = classify("logistic regression", support, test)
+    for one, mine in zip(flat, given, strict=True):
+        # Two opposite weight vectors cost half of what their difference, scikit-learn's, does.
+        strength = 20.0 if num_classes == 2 else 10.0
+        theirs = LogisticRegression(C=strength, fit_intercept=False, tol=1e-8, max_iter=5000)
+        theirs.fit(one, label)
+        chance = np.exp(mine - mine.max(1, keepdims=True))
+        chance /= chance.sum(1, keepdims=True)
+        assert np.abs(chance - theirs.predict_proba(test)).max() < 0.01
+
+
+def test_nearest_mean_and_neighbours_equal_the_probes_one_by_one():
+    x, task = study(3)
+    support, test, _ = drawn(x, task, 4)
+    label = np.repeat(np.arange(3), 4)
+    means = classify("nearest class mean", support, test)
+    votes = classify("neighbours", support, test)
+    for episode, one in enumerate(support):
+        flat = one.reshape(12, -1)
+        centroid = NearestCentroid().fit(flat, label)
+        centroid.mean_ = np.zeros(x.shape[1])
+        centroid.centroids_ = one.mean(1)
+        assert np.array_equal(means[episode].argmax(1), centroid.predict(test))
+        expected = CosineKNN(k=20).fit(flat, label).predict_proba(test)
+        assert np.exp(votes[episode]) / np.exp(votes[episode]).sum(1, keepdims=True) == (
+            pytest.approx(expected)
+        )
+
+
+def test_only_the_nearest_20_vote():
+    x, task = study(3)
+    support, test, _ = drawn(x, task, 10)
+    votes = np.exp(classify("neighbours", support, test))
+    label = np.repeat(np.arange(3), 10)
+    for episode, one in enumerate(support):
+        expected = CosineKNN(k=20).fit(one.reshape(30, -1), label).predict_proba(test)
+        found = votes[episode] / votes[episode].sum(1, keepdims=True)
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_scores_of_episodes_equal_scikit_learn(num_classes):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(num_classes, size=40)
+    given = rng.integers(0, 4, size=(5, 40, num_classes)).astype(float)  # ties
+    found = score(labels, given)
+    for episode, logits in enumerate(given):
+        chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        if num_classes == 2:
+            expected = roc_auc_score(labels, chance[:, 1].round(12))
+        else:
+            expected = roc_auc_score(labels, chance.round(12), multi_class="ovr", average="macro")
+        assert found.auc[episode] == pytest.approx(expected, abs=1e-9)
+        accuracy = balanced_accuracy_score(labels, logits.argmax(1))
+        assert found.balanced_accuracy[episode] == pytest.approx(accuracy)
+
+
+def test_an_episode_takes_different_patients_and_none_where_a_class_has_too_few():
+    x, task = study(3)
+    _, _, rows = drawn(x, task, 7, num_episodes=50)
+    assert rows.shape == (50, 3, 7)
+    target, groups = task.target[task.train], np.array(task.train_groups)
+    for label in range(3):
+        assert (target[rows[:, label]] == label).all()
+    for episode in rows:
+        assert len(set(groups[episode.ravel()])) == 21
+    assert len({tuple(one.ravel()) for one in rows}) > 45
+    assert len(np.unique(rows)) > 0.9 * len(target)  # either image of a patient may be drawn
+    few = draw_episodes(target, task.train_groups, 25, 3, np.random.default_rng(0))
+    assert few is None
+
+
+def few_shots(task, arrays, monkeypatch, num_episodes=60):
+    monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-2, 1.0))
+    monkeypatch.setattr(few_shot_section, "SHOTS", (1, 5, 40))
+    monkeypatch.setattr(
+        few_shot_section.few_shot_sections, "__kwdefaults__", {"num_episodes": num_episodes}
+    )
+    methods = [
+        Features(key=PRETRAINED, arrays=arrays[:2], seeds=(0, 1)),
+        Features(key=UNTRAINED, arrays=arrays[2:4], seeds=(0, 1)),
+    ]
+    settings = EvaluationConfig(few_shot=True)
+    return assess(methods, task, fractions=(), num_resamples=50, settings=settings)
+
+
+def test_the_table_tells_spread_over_episodes_from_sampling_error(monkeypatch):
+    rows = [study(lead=lead, seed=seed)[0] for seed, lead in enumerate((2.0, 2.0, 0.5, 0.5))]
+    task = study()[1]
+    report = few_shots(task, tuple(rows), monkeypatch)
+    found = report.section("few_shot")
+    assert "no sampling error" in found.note
+    assert "40 shots" in found.note
+    table = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    assert len(table) == 2 * 2 * len(CLASSIFIERS)
+    at = {(row["shots"], row["features"], row["classifier"]): row for row in table}
+    for name in CLASSIFIERS:
+        one = at[1, "Pre-trained encoder", name]
+        five = at[5, "Pre-trained encoder", name]
+        assert five["AUC, mean of episodes"].value > one["AUC, mean of episodes"].value
+        assert five["AUC, deviation over episodes"] < one["AUC, deviation over episodes"]
+        area = five["AUC, mean of episodes"]
+        assert area.low < area.value < area.high
+        assert one["2.5 % of episodes"] < one["AUC, mean of episodes"].value
+    silent = assess(
+        [
+            Features(key=PRETRAINED, arrays=(rows[0],)),
+            Features(key=UNTRAINED, arrays=(rows[2],)),
+        ],
+        task,
+        fractions=(),
+        num_resamples=50,
+    )
+    assert "few_shot" not in [one.key for one in silent.sections]
+
+
+def test_a_thousand_episodes_take_seconds():
+    x, task = study(num=600)
+    start = time.process_time()
+    support, test, _ = drawn(x, task, 20, num_episodes=1000)
+    for name in CLASSIFIERS:
+        score(task.target[task.test], classify(name, support, test))
+    assert time.process_time() - start < 20
+
+
+def test_weak_fits_stay_near_zero():
+    x, task = study()
+    support, _, _ = drawn(x, task, 3)
+    flat = support.reshape(len(support), -1, x.shape[1])
+    weights = fit_softmax(flat, np.repeat(np.eye(2), 3, axis=0), strength=1e-3)
+    assert np.abs(weights).max() < 1e-3
