@@ -31,6 +31,7 @@ VERBS = {
     "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
     "finetune": Verb("medjepa.cli.finetune:run", "train it further on labels, beside its rivals"),
+    "predict": Verb("medjepa.cli.predict:run", "chances for images without a label, from a few"),
     "embed": Verb("medjepa.cli.embed:run", "features of images, volumes or clips as a table"),
     "anonymize": Verb("medjepa.cli.anonymize:run", "DICOM without patients, or not at all"),
     "verify": Verb("medjepa.cli.verify:run", "is a de-identified copy free of its originals?"),

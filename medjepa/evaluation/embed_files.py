@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,9 @@ from medjepa.data.volume_cache import ensure_volumes
 from medjepa.data.volume_store import VolumeStore
 from medjepa.encoders import Encoder, VolumeEncoder
 from medjepa.errors import DataError
-from medjepa.evaluation.embed import embed, encoder_of
+from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
 from medjepa.evaluation.material_volumes import Encoder3D, Volumes
+from medjepa.evaluation.results import GRADIENTS, PIXELS, UNTRAINED
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 COLUMNS = ("row", "key", "part", "patient", "num_windows")
@@ -39,15 +40,26 @@ class Embedded:
         items: (N,) of key of the content, part (slice or frame) of it, keyed pseudonym of the
             patient ("" where none is known), number of windows or clips.
         paths: (N,) the file below its source; private.
+        stores: where they lie.
+        places: (N,) number of each row's item, counted through the stores in turn.
+        baselines: name -> (N, D) of what needs no training, where asked; of images only.
     """
 
     features: NDArray[np.float32]
     items: tuple[tuple[str, int, str, int], ...]
     paths: tuple[str, ...]
+    stores: Sequence[Store] | Sequence[VolumeStore] = field(default=(), repr=False)
+    places: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    baselines: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def embed_sources(config: Config, *, progress: Progress) -> Embedded:
+def embed_sources(config: Config, *, progress: Progress, baselines: bool = False) -> Embedded:
     """Open or prepare the sources, and embed everything in them that the checkpoint takes.
+
+    Args:
+        config: the settings.
+        progress: shows how far the work is.
+        baselines: also describe images by an untrained encoder, by pixels and by gradients.
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
@@ -57,7 +69,7 @@ def embed_sources(config: Config, *, progress: Progress) -> Embedded:
     encoder = load_encoder(config.checkpoint, device=config.hardware.device)
     if isinstance(encoder, VolumeEncoder):
         return _volumes(encoder, config, progress)
-    return _images(encoder, config, progress)
+    return _images(encoder, config, progress, baselines)
 
 
 def write_embeddings(found: Embedded, out: str | Path, kind: str) -> Path:
@@ -73,13 +85,13 @@ def write_embeddings(found: Embedded, out: str | Path, kind: str) -> Path:
         raise DataError(f"{out}: this folder holds other things; choose a new one with out=")
     out.mkdir(parents=True, exist_ok=True)
     rows = [(number, *item) for number, item in enumerate(found.items)]
-    write_private(out, "files.csv", _csv(("row", "file"), enumerate(found.paths)))
-    write_atomic(out / "items.csv", _csv(COLUMNS, rows))
+    write_private(out, "files.csv", table_bytes(("row", "file"), enumerate(found.paths)))
+    write_atomic(out / "items.csv", table_bytes(COLUMNS, rows))
     write_atomic(out / name, _features(found.features, kind))
     return out / name
 
 
-def _images(encoder: Encoder, config: Config, progress: Progress) -> Embedded:
+def _images(encoder: Encoder, config: Config, progress: Progress, baselines: bool) -> Embedded:
     data, pipeline = config.data, encoder.pipeline
     height, width = pipeline.size
     stores = ensure_store(
@@ -106,10 +118,21 @@ def _images(encoder: Encoder, config: Config, progress: Progress) -> Embedded:
         channels=1 if pipeline.channels == 1 else 3,
     )
     with progress("embed images", len(images)) as advance:
-        encode = {"": encoder_of(encoder.model, encoder.device)}
-        rows = embed(images, encode, batch_size=config.evaluation.batch_size, advance=advance)[""]
+        encode: dict[str, Encode] = {"": encoder_of(encoder.model, encoder.device)}
+        if baselines:
+            twin = untrained_twin(encoder.model, seed=config.seed)
+            encode[UNTRAINED] = encoder_of(twin, encoder.device)
+            encode |= {PIXELS: pixels, GRADIENTS: gradients}
+        rows = embed(images, encode, batch_size=config.evaluation.batch_size, advance=advance)
     items = [(i.key, i.part, i.group, 1) for store in stores for i in store.items]
-    return Embedded(features=rows, items=tuple(items), paths=_paths(stores))
+    return Embedded(
+        features=rows.pop(""),
+        items=tuple(items),
+        paths=_paths(stores),
+        stores=stores,
+        places=np.arange(len(items)),
+        baselines=rows,
+    )
 
 
 def _volumes(encoder: VolumeEncoder, config: Config, progress: Progress) -> Embedded:
@@ -138,7 +161,7 @@ def _volumes(encoder: VolumeEncoder, config: Config, progress: Progress) -> Embe
     volumes = Volumes(stores, pipeline, clips=asked.clips, overlap=asked.overlap)
     one = {"": Encoder3D(encoder.model, torch.device(encoder.device))}
     found = [(store, index) for store in stores for index in range(len(store))]
-    rows, items, kept = [], [], []
+    rows, items, kept, numbers = [], [], [], []
     paths = _paths(stores)
     with progress("embed volumes and clips", len(found)) as advance:
         for number, (store, index) in enumerate(found):
@@ -149,8 +172,15 @@ def _volumes(encoder: VolumeEncoder, config: Config, progress: Progress) -> Embe
                     item = store.items[index]
                     items.append((item.key, part, item.group, len(weighed)))
                     kept.append(paths[number])
+                    numbers.append(number)
             advance(1)
-    return Embedded(features=np.stack(rows), items=tuple(items), paths=tuple(kept))
+    return Embedded(
+        features=np.stack(rows),
+        items=tuple(items),
+        paths=tuple(kept),
+        stores=stores,
+        places=np.asarray(numbers, np.int64),
+    )
 
 
 def _modality(config: Config) -> tuple[str | None, ...] | None:
@@ -181,10 +211,11 @@ def _features(features: NDArray[np.float32], kind: str) -> bytes:
 
         return bytes(save({"embeddings": np.ascontiguousarray(features)}))
     names = ["row", *(f"f{n}" for n in range(features.shape[1]))]
-    return _csv(names, ([n, *(f"{v:.9g}" for v in row)] for n, row in enumerate(features)))
+    return table_bytes(names, ([n, *(f"{v:.9g}" for v in row)] for n, row in enumerate(features)))
 
 
-def _csv(header: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:
+def table_bytes(header: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:
+    """A CSV file with a header."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(header)

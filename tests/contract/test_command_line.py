@@ -16,6 +16,7 @@ RECORDED_VERBS = [
     "pretrain",
     "evaluate",
     "finetune",
+    "predict",
     "embed",
     "anonymize",
     "verify",

@@ -1,0 +1,125 @@
+"""A few labels, and chances for everything else."""
+
+import csv
+import json
+import stat
+
+import pytest
+import torch
+
+from medjepa.checkpoint import save_checkpoint
+from medjepa.cli.main import main
+from medjepa.data.phantoms import generate
+from medjepa.models.lejepa import LeJEPA
+from medjepa.models.registry import ENCODERS
+
+
+def lines(path):
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.fixture(autouse=True)
+def _few_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDJEPA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("medjepa.evaluation.label_efficiency.COARSE_GRID", (0.01, 1.0))
+
+
+@pytest.fixture
+def run(tmp_path):
+    torch.manual_seed(0)
+    model = LeJEPA(**ENCODERS["vit_test"], in_channels=1)
+    size = ENCODERS["vit_test"]["image_size"]
+    save_checkpoint(
+        tmp_path / "run" / "checkpoints" / "best_model.pt",
+        {
+            "model_state_dict": model.state_dict(),
+            "model_config": model.config,
+            "pipeline": {"size": (size, size), "channels": 1, "fit": "stretch"},
+            "seed": 0,
+            "config": {"seed": 0},
+        },
+    )
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Every other patient of the labelled half keeps the label; some lose their row."""
+    folder = tmp_path / "images"
+    generate(folder, num_patients=36, images_per_patient=1, size=32)
+    table = next(folder.glob("*.csv"))
+    rows = lines(table)
+    patient = next(name for name in rows[0] if "patient" in name)
+    order = sorted({row[patient] for row in rows})
+    kept = []
+    for row in rows:
+        number = order.index(row[patient])
+        if number % 4 in (2, 3):
+            row = {**row, "label": ""}
+        if number % 8 != 7:  # in no row at all
+            kept.append(row)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, kept[0])
+        writer.writeheader()
+        writer.writerows(kept)
+    return folder
+
+
+def test_images_without_a_label_are_predicted(run, images, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = [f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
+    assert main(["predict", *arguments, "anyway=true"]) == 0
+    numbers = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    known = [row for row in lines(next(images.glob("*.csv"))) if row["label"]]
+    assert numbers["num_labelled"] == len(known)
+    patient = next(name for name in known[0] if "patient" in name)
+    assert numbers["num_labelled_patients"] == len({row[patient] for row in known})
+    rows = lines(out / "predictions.csv")
+    assert len(rows) == numbers["num_predicted"] > len(known)
+    chances = [name for name in rows[0] if name.startswith("p_")]
+    assert chances == [f"p_{name}" for name in numbers["class_names"]]
+    for row in rows:
+        assert sum(float(row[name]) for name in chances) == pytest.approx(1, abs=1e-5)
+    titles = [one["title"] for one in numbers["performance"]]
+    assert titles[0] == "Pre-trained encoder"
+    assert len(titles) == 5
+    for one in numbers["performance"]:
+        assert one["values"]["auc"]["low"] is not None
+    # By study: the mean over the images of a patient.
+    studies = lines(out / "study_predictions.csv")
+    with_study = [row for row in rows if row["study"]]
+    assert len(studies) == len({row["study"] for row in with_study}) > 0
+    first = studies[0]
+    own = [float(r[chances[0]]) for r in rows if r["study"] == first["study"]]
+    assert float(first[chances[0]]) == pytest.approx(sum(own) / len(own), abs=1e-5)
+    # Names stay private.
+    for name in ("predictions.csv", "study_predictions.csv"):
+        assert stat.S_IMODE((out / name).stat().st_mode) == 0o600
+    names = [path.stem for path in images.rglob("*.png")]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    public = page + json.dumps(numbers) + (out / "predictions.csv").read_text(encoding="utf-8")
+    assert not any(name in public for name in names)
+    assert str(tmp_path) not in public
+    files = lines(out / "private" / "files.csv")
+    assert {row["row"] for row in files} == {row["row"] for row in rows}
+    assert "seed 0" in page
+    assert "cross-validated AUC" in capsys.readouterr().out
+
+
+def test_a_worthless_predictor_is_not_handed_out(run, images, tmp_path, capsys):
+    table = next(images.glob("*.csv"))
+    rows = lines(table)
+    patient = next(name for name in rows[0] if "patient" in name)
+    order = sorted({row[patient] for row in rows})
+    for row in rows:  # a label that has nothing to do with the image
+        if row["label"]:
+            row["label"] = "ab"[order.index(row[patient]) // 5 % 2]
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    out = tmp_path / "out"
+    arguments = [f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
+    assert main(["predict", *arguments]) == 2
+    assert "not shown to be better than chance" in capsys.readouterr().err
+    assert not out.exists()

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from medjepa.errors import DataError
+from medjepa.evaluation.calibration import bins_of, calibration_error, top_label
+from medjepa.evaluation.predict import Predictor, above_chance, cross_validate, folds_of
+from medjepa.evaluation.predict_files import by_study
+from medjepa.evaluation.results import MAJORITY, PRETRAINED, UNTRAINED
+from medjepa.evaluation.task import Task
+
+
+@pytest.fixture(autouse=True)
+def _few_settings(monkeypatch):
+    monkeypatch.setattr("medjepa.evaluation.label_efficiency.COARSE_GRID", (1e-2, 1.0))
+
+
+def study(num_patients, strength, *, seed=0, images=2):
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(num_patients), images)
+    target = (np.arange(num_patients) % 2)[group].astype(np.int64)
+    patient = rng.normal(size=(num_patients, 5))[group]
+    x = strength * target[:, None] * np.eye(1, 5) + patient + 0.2 * rng.normal(size=(len(group), 5))
+    task = Task(
+        label="finding",
+        target=target,
+        class_names=("no", "yes"),
+        groups=tuple(f"p{g}" for g in group),
+        train=np.arange(len(group)),
+        test=np.arange(0),
+    )
+    return x, task
+
+
+def test_the_cross_validated_auc_is_that_on_new_patients():
+    x, task = study(60, 2.0)
+    found = {one.key: one for one in cross_validate({PRETRAINED: x}, task, num_resamples=300)}
+    auc = found[PRETRAINED].values["auc"]
+    model = Predictor().fit(x, task.target, task.groups)
+    new, other = study(2000, 2.0, seed=1)
+    chances = model.predict_proba(new)
+    truth = (chances[other.target == 1, 1][:, None] > chances[other.target == 0, 1][None]).mean()
+    assert auc.low < truth < auc.high
+    assert above_chance(found[PRETRAINED])
+    assert not above_chance(found[MAJORITY])
+    assert found[MAJORITY].gain.low > 0
+    assert found[PRETRAINED].gain is None
+    top, right = top_label(chances, other.target)
+    assert calibration_error(top, right, bins_of(top, "equal mass"))[0] < 0.1
+
+
+def test_features_that_know_nothing_are_not_above_chance():
+    told = 0
+    for seed in range(6):
+        x, task = study(40, 0.0, seed=seed)
+        noise, _ = study(40, 0.0, seed=seed + 100)
+        found = cross_validate({PRETRAINED: x, UNTRAINED: noise}, task, num_resamples=200)
+        told += above_chance(found[0])
+    assert told <= 1
+
+
+def test_patients_are_never_on_both_sides_and_a_class_of_one_patient_is_refused():
+    x, task = study(23, 1.0)
+    folds = folds_of(task.target, task.groups)
+    assert len(folds) == 5
+    for fit, test in folds:
+        assert not {task.groups[i] for i in fit} & {task.groups[i] for i in test}
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(46))
+    x, task = study(3, 1.0)
+    with pytest.raises(DataError, match="no 2, yes 1"):
+        cross_validate({PRETRAINED: x}, task, num_resamples=20)
+
+
+def test_a_study_is_the_mean_of_its_images():
+    chances = np.array([[0.2, 0.8], [0.4, 0.6], [1.0, 0.0], [0.5, 0.5]])
+    found = by_study(["b", "b", "a", ""], chances)
+    assert list(found) == ["a", "b"]
+    mean, num = found["b"]
+    assert mean == pytest.approx([0.3, 0.7])
+    assert num == 2
