@@ -1,9 +1,11 @@
 """`medjepa prepare`: a folder of images in, a store that is read fast out."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from medjepa.config import Config, help_text, load_config
+from medjepa.config.load import parse_overrides, read_yaml
 from medjepa.data.prepare_report import PrepareReport
 from medjepa.errors import ConfigError
 
@@ -12,7 +14,8 @@ usage: medjepa prepare data=FOLDER out=STORE [data.target_size=224] [key=value .
 
 Decodes every image below FOLDER once, at the working resolution: PNG, JPEG, TIFF, DICOM, NIfTI
 (each axial slice), clips (some frames) and .npy; data.dimensions=3 keeps volumes and clips whole,
-with model.kind=clip their frames at data.target_size.
+the frames of clips at data.target_size if that is given (or with model.kind=clip). A video that
+does not fit into memory needs it.
 Again with the same `out`, only new files are decoded. DICOM whose header identifies its patient
 is refused (privacy=allow takes it); localizers, derived and secondary images are left out
 (data.kinds). Nothing but OUT/private says which file or patient an image is: keep that folder to
@@ -42,7 +45,7 @@ def run(arguments: list[str]) -> int:
     config = load_config(Path(files[0]) if files else None, overrides)
     if not config.data.sources or not config.out:
         raise ConfigError("prepare needs data=FOLDER (what to read) and out=STORE (what to write)")
-    report = _prepare(config)
+    report = _prepare(config, _frame_size(config, files, overrides))
     print(summary(report, "images" if config.data.dimensions == 2 else "volumes and clips"))
     return 1 if report.failed else 0
 
@@ -69,8 +72,19 @@ def summary(report: PrepareReport, noun: str = "images") -> str:
     return "\n".join(lines)
 
 
-def _prepare(config: Config) -> PrepareReport:
-    from medjepa.config.volumes import frame_size_of
+def _frame_size(
+    config: Config, files: Sequence[str], overrides: Sequence[str]
+) -> tuple[int, int] | None:
+    """(H, W) of clips' frames where somebody asked for a size: none is taken from its default."""
+    given = set(parse_overrides(overrides)).union(*(read_yaml(Path(file)) for file in files))
+    is_asked = config.model.kind == "clip" or "data.target_size" in given
+    if config.data.dimensions == 2 or not is_asked:
+        return None
+    size = config.data.target_size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _prepare(config: Config, frame_size: tuple[int, int] | None) -> PrepareReport:
     from medjepa.data.preparation import prepare
     from medjepa.data.selection import selection_of
     from medjepa.utils.progress import progress
@@ -83,7 +97,7 @@ def _prepare(config: Config) -> PrepareReport:
         dimensions=config.data.dimensions,
         spacing=config.data.spacing or None,
         frames_per_clip=config.data.frames_per_clip,
-        frame_size=frame_size_of(config) if config.data.dimensions == 3 else None,
+        frame_size=frame_size,
         contrasts=config.data.contrasts,
         fourth_axis=config.data.fourth_axis,
         intensity=config.data.intensity,

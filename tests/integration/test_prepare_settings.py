@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from image_files import grey, write_dicom, write_png
+from image_files import grey, write_dicom, write_nifti, write_png
 from PIL import Image
 from scipy import ndimage
 
 from medjepa.cli.main import main
 from medjepa.config import load_config
-from medjepa.data import StoreDataset, open_store, prepare, read
+from medjepa.data import StoreDataset, open_store, open_volumes, prepare, read
 from medjepa.data.cache import ensure_store
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.selection import Selection
@@ -108,3 +108,16 @@ def test_a_large_jpeg_is_scaled_while_it_is_decoded_and_replayed_alike(tmp_path)
     assert dataset.pipeline.read(path).array.shape[1:] == (80, 112)
     whole = dataset.pipeline(read(path))
     assert np.abs(whole - replayed).mean() < 0.01
+
+
+def test_frames_of_clips_take_the_size_that_was_asked_for_and_volumes_keep_theirs(tmp_path):
+    (tmp_path / "in").mkdir()
+    frames = [Image.fromarray(grey(number, (24, 30))) for number in range(4)]
+    frames[0].save(tmp_path / "in" / "a.gif", save_all=True, append_images=frames[1:], duration=40)
+    write_nifti(tmp_path / "in" / "b.nii.gz", np.stack(frames).astype(np.int16), np.eye(4))
+    asked = ["data.dimensions=3", "data.num_workers=0", f"data={tmp_path / 'in'}"]
+    for more, size in (([], (24, 30)), (["data.target_size=16"], (16, 16))):
+        out = tmp_path / str(len(more))
+        assert main(["prepare", *asked, *more, f"out={out}"]) == 0
+        shapes = {item.shape for item in open_volumes(out).items}
+        assert shapes == {(1, 4, *size), (1, 30, 24, 4)}
