@@ -155,7 +155,8 @@ def froc(
     image = np.concatenate([one.image for one in matched])[order]
     right = np.concatenate([one.right[level] for one in matched])[order]
     # Only where the next score is lower can a threshold be set.
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(scores) else []
+    is_last = np.append(np.diff(scores[order]) != 0, True)[: len(scores)]
+    ends = np.flatnonzero(is_last)
     totals = counts @ np.sum([one.num_truth for one in matched], axis=0)
     result = np.full((len(counts), len(rates)), np.nan)
     for row, (count, total) in enumerate(zip(counts, totals, strict=True)):

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from medjepa.errors import ConfigError
 from medjepa.evaluation.leaks import check_patients, check_pretraining
 from medjepa.evaluation.results import Check
 from medjepa.evaluation.runs import PRETRAINING_KEYS, run_folder
+from medjepa.evaluation.segmentation_data import Cases
 from medjepa.evaluation.segmentation_files import PARTS, settings_hash
 from medjepa.evaluation.segmentation_networks import (
     check_methods,
@@ -33,12 +34,12 @@ from medjepa.evaluation.segmentation_networks import (
     recipe_settings,
     settings_of,
 )
-from medjepa.evaluation.segmentation_open import Opened, open_cases
+from medjepa.evaluation.segmentation_open import open_cases
 from medjepa.evaluation.segmentation_open_images import open_image_cases
 from medjepa.evaluation.segmentation_report import ShownCase, build_report, shown_cases
 from medjepa.evaluation.segmentation_results import SegmentationReport
 from medjepa.evaluation.segmentation_run import Plan, run_study
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 from medjepa.training.interrupts import interrupts
 from medjepa.utils.device import choose_device
@@ -56,7 +57,7 @@ class Pretrained:
         used_keys: content hashes of what it was trained on; None if not recorded.
     """
 
-    model: LeJEPA | VJEPA
+    model: ImageModel | VJEPA
     pipeline: Pipeline | VolumePipeline
     identity: str
     used_keys: frozenset[str] | None
@@ -77,7 +78,7 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
     """
     out = Path(config.out)
     check_out(out)
-    seeds, pretrained = _runs(config)
+    seeds, pretrained = pretrained_runs(config)
     first = next(iter(pretrained.values()))
     window = first.model.image_size
     stores: Sequence[Store | VolumeStore]
@@ -114,9 +115,9 @@ def run_segmentation(config: Config, command: str) -> tuple[SegmentationReport, 
         },
         device=device,
     )
-    checks = _checks(opened, folds, list(pretrained.values()))
+    checks = study_checks(opened.cases, folds, list(pretrained.values()))
     out.mkdir(parents=True, exist_ok=True)
-    _write_case_list(out, opened, stores)
+    write_case_list(out, opened.cases, opened.volumes.store_of, stores)
     opened.labels.save(out)
     with interrupts() as wish:
         parts = run_study(
@@ -167,8 +168,13 @@ def budget_text(budget: Mapping[str, float]) -> str:
     return ", ".join(f"{value:g} {name}" for name, value in budget.items())
 
 
-def _runs(config: Config) -> tuple[tuple[int, ...], dict[int, Pretrained]]:
-    """The seeds, and the pre-trained model of each: one for all, or as many as seeds."""
+def pretrained_runs(config: Config) -> tuple[tuple[int, ...], dict[int, Pretrained]]:
+    """The seeds, and the pre-trained model of each: one for all, or as many as seeds.
+
+    Raises:
+        CheckpointError: one cannot be read.
+        ConfigError: not one for each seed, or they see images differently.
+    """
     given = config.checkpoint
     paths = [given] if isinstance(given, str) else list(given)
     seeds = config.finetune.seeds
@@ -276,9 +282,10 @@ def _image_settings(config: Config, pipeline: Pipeline | VolumePipeline) -> dict
     return {"longer_side": asked.longer_side, "background": asked.background}
 
 
-def _checks(opened: Opened, folds: Sequence[str], pretrained: Sequence[Pretrained]) -> list[Check]:
+def study_checks(
+    cases: Cases, folds: Sequence[str], pretrained: Sequence[Pretrained]
+) -> list[Check]:
     """Patients on both sides, and what pre-training has seen; over all folds together."""
-    cases = opened.cases
     recorded = [run.used_keys for run in pretrained if run.used_keys is not None]
     used = frozenset().union(*recorded) if len(recorded) == len(pretrained) else None
     tasks = [cases.task(fold) for fold in folds]
@@ -293,7 +300,12 @@ def _checks(opened: Opened, folds: Sequence[str], pretrained: Sequence[Pretraine
     return [patients, check_pretraining(cases.keys, tested, used, groups=tasks[0].groups)]
 
 
-def _write_case_list(out: Path, opened: Opened, stores: Sequence[Store | VolumeStore]) -> None:
+def write_case_list(
+    out: Path,
+    cases: Cases,
+    store_of: Callable[[int], int],
+    stores: Sequence[Store | VolumeStore],
+) -> None:
     """For the owner alone: which file a number of the report is."""
     paths = {
         (number, record.key): record.path
@@ -303,10 +315,7 @@ def _write_case_list(out: Path, opened: Opened, stores: Sequence[Store | VolumeS
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("case", "patient", "file"))
-    for case, (key, patient) in enumerate(
-        zip(opened.cases.keys, opened.cases.patients, strict=True)
-    ):
-        store = opened.volumes.store_of(case)
-        name = paths.get((store, key), "")
+    for case, (key, patient) in enumerate(zip(cases.keys, cases.patients, strict=True)):
+        name = paths.get((store_of(case), key), "")
         table.writerow((case, int(patient), f"./{name}" if name[:1] in "=+-@" else name))
     write_private(out, "cases.csv", text.getvalue().encode())

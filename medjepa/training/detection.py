@@ -122,7 +122,8 @@ class _LossOf:
             assign(own, label, grid, self.network.patch_size, self.network.num_classes)
             for own, label in zip(boxes, labels, strict=True)
         ]
-        return detection_loss(*self.network(images.to(self.device)), targets)
+        scores, quality, found = self.network(images.to(self.device))
+        return detection_loss(scores, quality, found, targets)
 
     def trial(self, step: int) -> None:
         """A step without its update, to see how long one takes."""
@@ -157,7 +158,7 @@ class _LossOf:
         return images, [own for own, _ in seen], [label for _, label in seen]
 
 
-def batch(images: Sequence[Float[Tensor, "c h w"]]) -> Float[Tensor, "b c h w"]:
+def batch(images: Sequence[Float[Tensor, "c _ _"]]) -> Float[Tensor, "b c h w"]:
     """Put images of several sizes together, black to the right and below."""
     height, width = (max(int(image.shape[axis]) for image in images) for axis in (1, 2))
     return torch.stack(
