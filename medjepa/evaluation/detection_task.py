@@ -44,7 +44,7 @@ from medjepa.evaluation.segmentation_task import (
 )
 from medjepa.evaluation.verdict import MIN_PATIENTS
 from medjepa.models.detector import Detector
-from medjepa.models.lejepa import LeJEPA
+from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 from medjepa.training.detection import batch, finetune_detector
 from medjepa.training.finetune import FinetuneSettings
@@ -172,7 +172,7 @@ def methods_of(asked: FinetuneConfig) -> tuple[str, ...]:
     return asked.methods
 
 
-def detector_of(method: str, model: LeJEPA | VJEPA, num_classes: int, *, seed: int) -> Detector:
+def detector_of(method: str, model: ImageModel | VJEPA, num_classes: int, *, seed: int) -> Detector:
     """Build a detector on a copy of a pre-trained encoder, or on its untrained twin.
 
     Args:
