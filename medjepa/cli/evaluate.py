@@ -35,6 +35,9 @@ cannot tell.
   slices=runs/2d        volumes and clips: a 2-D encoder over all planes as baseline;
   inflated=runs/2d      the same encoder inflated to volumes
   attentive=true        also an attentive probe on the tokens
+  across=site           learn at one site and test at another: data=[a,b], or a column
+  corruptions=true      also under noise, blur, ... at five severities
+  ood=DIR               can images of another kind be told from these?
   data.table=FILE.csv   the table, if it does not lie beside the images
   data.modality=KIND    if these are of another kind than the images of pre-training
   privacy=allow         takes DICOM whose header identifies its patient
@@ -69,6 +72,9 @@ SHORT = {
             "attentive",
             "slices",
             "inflated",
+            "across",
+            "corruptions",
+            "ood",
         )
     },
 }

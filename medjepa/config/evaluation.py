@@ -43,6 +43,13 @@ class EvaluationConfig:
     attentive: bool = setting(False, "also an attentive probe, on the tokens (slower)")
     slices: str = setting("", "a 2-D run: its encoder averaged over slices or frames, as baseline")
     inflated: str = setting("", "a 2-D run: its encoder inflated to volumes, as baseline")
+    across: str = setting(
+        "", "learn at one site, test at another: site (the data= sources), or a column; empty: no"
+    )
+    corruptions: bool = setting(
+        False, "also the test images under noise, blur, ... at five severities (slower)"
+    )
+    ood: str = setting("", "a folder of other images: can they be told from the test's? empty: no")
 
     def __post_init__(self) -> None:
         for key in ("num_bootstrap", "batch_size", "num_splits", "clips"):

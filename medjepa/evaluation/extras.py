@@ -1,5 +1,6 @@
 """What an evaluation adds to its table: one function for each topic, called in the page's order."""
 
+from medjepa.evaluation.across_sections import across_sections, subgroup_sections
 from medjepa.evaluation.calibration_sections import calibration_sections
 from medjepa.evaluation.comparisons import comparison_sections
 from medjepa.evaluation.context import Context, Origin
@@ -17,4 +18,6 @@ def extra_sections(context: Context) -> list[Section]:
     sections += neighbour_sections(context)
     sections += few_shot_sections(context)
     sections += calibration_sections(context)
+    sections += across_sections(context)
+    sections += subgroup_sections(context)
     return sections

@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+
+from medjepa.config.evaluation import EvaluationConfig
+from medjepa.errors import DataError
+from medjepa.evaluation.across import cross_sites
+from medjepa.evaluation.across_sections import across_sections, subgroup_sections
+from medjepa.evaluation.columns import coded
+from medjepa.evaluation.context import Context
+from medjepa.evaluation.protocol import Features, measure
+from medjepa.evaluation.resamples import Resamples
+from medjepa.evaluation.results import PRETRAINED
+from medjepa.evaluation.robustness_index import robustness_index
+from medjepa.evaluation.subgroups import parted
+from medjepa.evaluation.task import Task
+
+
+@pytest.fixture(autouse=True)
+def _few_settings(monkeypatch):
+    monkeypatch.setattr("medjepa.evaluation.label_efficiency.COARSE_GRID", (1e-2, 1.0))
+    monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-2, 1.0))
+
+
+def sites(num_patients=240, num_sites=2, *, turned=0.0, seed=0):
+    """The label lies along one axis; at the last site it is turned away from it."""
+    rng = np.random.default_rng(seed)
+    site = np.arange(num_patients) % num_sites
+    target = (np.arange(num_patients) // num_sites % 2).astype(np.int64)
+    angle = np.where(site == num_sites - 1, turned, 0.0)
+    x = rng.normal(size=(num_patients, 5))
+    x[:, 0] += 2.5 * target * np.cos(angle)
+    x[:, 1] += 2.5 * target * np.sin(angle)
+    x[:, 2] += 3.0 * site  # the site itself is plain to see
+    part = np.arange(num_patients) // (2 * num_sites) % 2
+    task = Task(
+        label="finding",
+        target=target,
+        class_names=("no", "yes"),
+        groups=tuple(f"p{n}" for n in range(num_patients)),
+        train=np.flatnonzero(part == 0),
+        test=np.flatnonzero(part == 1),
+    )
+    return Features(key=PRETRAINED, arrays=(x,), seeds=(0,)), task, site.astype(np.int64)
+
+
+def test_a_planted_effect_of_the_site_is_found():
+    features, task, site = sites(turned=np.pi / 2)
+    found = cross_sites([features], task, site, num_resamples=300)
+    assert [(one.learnt, one.tested) for one in found] == [((0,), 1), ((1,), 0)]
+    for one in found:
+        assert one.drop.high < -0.15  # away is worse than at home
+        assert one.gap.high < -0.15  # and worse than what is learnt there
+        assert one.home.low > 0.85
+        assert one.native.low > 0.85
+        assert one.num_test == one.num_test_patients == 60
+
+
+def test_sites_that_are_alike_show_no_drop():
+    inside = 0
+    for seed in range(6):
+        features, task, site = sites(turned=0.0, seed=seed)
+        for one in cross_sites([features], task, site, num_resamples=200):
+            inside += one.drop.low <= 0 <= one.drop.high
+            assert one.home.low > 0.7
+    assert inside >= 10
+
+
+def test_home_and_away_are_resampled_independently():
+    features, task, site = sites()
+    one = cross_sites([features], task, site, num_resamples=2000)[0]
+    expected = np.hypot(one.home.standard_error, one.away.standard_error)
+    assert one.drop.standard_error == pytest.approx(expected, rel=0.08)
+
+
+def test_of_three_sites_each_is_left_out_once():
+    features, task, site = sites(num_sites=3, turned=np.pi / 2)
+    found = cross_sites([features], task, site, num_resamples=100)
+    out = {one.tested: one for one in found if len(one.learnt) == 2}
+    assert set(out) == {0, 1, 2}
+    assert out[2].away.value < out[0].away.value
+    assert not set(task.test[site[task.test] == 0]) & set(task.train)
+    assert out[0].num_train == (site[task.train] != 0).sum()
+
+
+def test_the_robustness_index_says_who_is_near():
+    rng = np.random.default_rng(0)
+    target, site = np.arange(200) % 2, np.arange(200) // 2 % 2
+    by_class = np.eye(4)[target] * 5 + rng.normal(size=(200, 4)) * 0.3
+    by_site = np.eye(4)[site] * 5 + rng.normal(size=(200, 4)) * 0.3
+    noise = rng.normal(size=(200, 4))
+    options = {"groups": None, "num_resamples": 100}
+    good, chance = robustness_index(by_class, target, site, **options)
+    assert chance == pytest.approx(0.5, abs=0.01)
+    assert good.low > 0.99
+    assert robustness_index(by_site, target, site, **options)[0].high < 0.01
+    middle = robustness_index(noise, target, site, **options)[0]
+    assert middle.low < 0.5 < middle.high
+    # Images of one patient are near each other and count for nothing.
+    twins = np.repeat(noise, 2, axis=0)
+    names = [f"p{n}" for n in np.repeat(np.arange(200), 2)]
+    doubled = robustness_index(
+        twins, np.repeat(target, 2), np.repeat(site, 2), names, num_resamples=100
+    )[0]
+    assert doubled.value == pytest.approx(middle.value, abs=0.05)
+
+
+def context(features, task, cells, columns=(), **settings):
+    resamples = Resamples.draw([task], num_resamples=200, seed=0)
+    return Context(
+        features=(features,),
+        measured=(measure(features, [task], resamples),),
+        comparisons=(),
+        tasks=(task,),
+        resamples=resamples,
+        columns=columns,
+        cells=cells,
+        settings=EvaluationConfig(**settings),
+        num_resamples=200,
+    )
+
+
+def test_the_table_names_no_hospital_and_a_missing_column_is_an_error():
+    features, task, site = sites(turned=np.pi / 2)
+    cells = {"hospital": [f"St. Elsewhere {n}" for n in site]}
+    table, index = across_sections(context(features, task, cells, across="hospital"))
+    assert [row[1] for row in table.rows] == ["site 1 → site 2", "site 2 → site 1"]
+    assert index.rows[0][1].value < 0.5
+    assert "Elsewhere" not in repr(table) + repr(index)
+    with pytest.raises(DataError, match="the table has hospital"):
+        across_sections(context(features, task, cells, across="clinic"))
+    assert across_sections(context(features, task, cells)) == []
+
+
+def test_small_subgroups_are_shown_and_marked_and_the_gap_is_found():
+    features, task, _ = sites(400, turned=np.pi / 2)
+    rng = np.random.default_rng(1)
+    # One sex whose features say nothing.
+    sex = np.array(["F", "M"])[np.arange(400) // 8 % 2]
+    sex[np.arange(400) % 100 < 4] = "X"
+    features.arrays[0][sex == "M"] = rng.normal(size=((sex == "M").sum(), 5))
+    age = [f"{n % 100:03d}Y" for n in range(400)]
+    cells = {"sex": list(sex), "age": age}
+    columns = (coded("sex", cells["sex"], task.groups),)
+    (table,) = subgroup_sections(context(features, task, cells, columns))
+    rows = {(row[1], row[2]): row for row in table.rows}
+    assert rows["sex", "X"][-1] == "few"
+    assert rows["sex", "X"][5].value > 0
+    assert rows["sex", "F minus M"][6].low > 0.1
+    assert sum(row[3] for name, row in rows.items() if name[0] == "sex" and row[3]) == len(
+        task.test
+    )
+    assert ("age", "18 to 39") in rows
+    assert ("age", "80 and over") in rows
+
+
+def test_ages_are_read_as_dicom_and_tables_write_them():
+    names = parted("PatientAge", ["058Y", "6M", "17", "80", "", "10D", "odd", "39.5"])
+    assert names.names == ("0 to 17", "18 to 39", "40 to 59", "80 and over")
+    assert names.codes.tolist() == [2, 0, 0, 3, -1, 0, -1, 1]
