@@ -1,25 +1,45 @@
-"""Small images of two kinds in files with a table, and a checkpoint of an encoder for them."""
+"""Small images of two kinds in files with a table, and checkpoints of encoders for them."""
 
 import numpy as np
 import torch
 from PIL import Image
 
 from medjepa.checkpoint import save_checkpoint
+from medjepa.data.batching import Batch
 from medjepa.data.preprocessing import Pipeline
+from medjepa.models.classifier import Classifier
 from medjepa.models.lejepa import LeJEPA
+from medjepa.training.finetune_classify import ClassifySettings, finetune_classifier
 
 SIZE = 16
 NAME = "Jane_Doe"
 
 
-def write_run(folder, *, seed=0):
-    """An encoder without training."""
-    torch.manual_seed(seed)
+def draw_image(label, rng):
+    """A bright bar, lying or upright, somewhere on noise; (SIZE, SIZE) in [0, 1]."""
+    image = rng.normal(0.4, 0.08, (SIZE, SIZE))
+    at, along = rng.integers(1, SIZE - 3), rng.integers(0, SIZE - 9)
+    image[at : at + 2, along : along + 9] += 0.3
+    return (image.T if label else image).clip(0, 1)
+
+
+def write_run(folder, *, folds=None):
+    """A checkpoint; with `folds`, of an encoder that has learnt the answer on other images."""
+    torch.manual_seed(0)
     model = LeJEPA(
-        SIZE, 8, 1, embed_dim=16, encoder_depth=2, encoder_heads=2, projector_dim=8,
+        SIZE, 4, 1, embed_dim=24, encoder_depth=2, encoder_heads=2, projector_dim=8,
         projection_dim=4, num_directions=8,
     )  # fmt: skip
-    model.set_pixel_statistics(torch.tensor([0.5]), torch.tensor([0.3]))
+    model.set_pixel_statistics(torch.tensor([0.45]), torch.tensor([0.15]))
+    if folds is not None:
+        finetune_classifier(
+            Classifier(model.encoder, 2, mean=model.pixel_mean, std=model.pixel_std),
+            Endless(), np.array([0, 1]), folder=folds,
+            settings=ClassifySettings(
+                steps=200, learning_rate=3e-3, encoder_rate=1, layer_decay=1, strength=0
+            ),
+            seed=0, device=torch.device("cpu"),
+        )  # fmt: skip
     payload = {
         "model_state_dict": model.state_dict(),
         "model_config": model.config,
@@ -32,22 +52,31 @@ def write_run(folder, *, seed=0):
     return folder
 
 
-def write_images(folder, *, num_patients=60, num_test=24, flip_test=False, classes=("a", "b")):
-    """Two images a patient; of class b are those with a bright stripe across."""
+class Endless:
+    """A new image at each draw."""
+
+    def __len__(self):
+        return 2
+
+    def draw(self, pairs):
+        images = [draw_image(index, np.random.default_rng([7, draw])) for index, draw in pairs]
+        pixels = torch.tensor(np.stack(images), dtype=torch.float32)[:, None]
+        return Batch(pixels, torch.zeros(len(pairs), dtype=torch.long))
+
+
+def write_images(folder, *, num_patients=80, num_test=40, turn_test=False, classes=("a", "b")):
+    """Two images a patient, as PNG with a table; `turn_test` exchanges test labels at random."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     rows = ["file,patient,split,finding"]
     for patient in range(num_patients):
         label = patient % len(classes)
         part = "test" if patient < num_test else "train"
-        shown = classes[1 - label] if flip_test and part == "test" else classes[label]
+        other = turn_test and part == "test" and patient % 3 < 2
         for number in range(2):
-            image = rng.normal(110, 25, (SIZE, SIZE))
-            row = int(rng.integers(2, SIZE - 4))
-            if label:
-                image[row : row + 2] += 60
             name = f"{NAME}_{patient}_{number}.png"
-            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / name)
-            rows.append(f"{name},{NAME}{patient},{part},{shown}")
+            image = (255 * draw_image(label, rng)).astype(np.uint8)
+            Image.fromarray(image).save(folder / name)
+            rows.append(f"{name},{NAME}{patient},{part},{classes[label ^ int(other)]}")
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder

@@ -1,7 +1,6 @@
 """The classifiers of a study, and the recipe of each."""
 
 from dataclasses import fields, replace
-from typing import Any
 
 import torch
 
@@ -11,6 +10,8 @@ from medjepa.errors import ConfigError
 from medjepa.evaluation.classify_results import LORA, PARTIAL, SCRATCH
 from medjepa.evaluation.embed import untrained_twin
 from medjepa.models.classifier import Classifier
+from medjepa.models.image_model import ImageModel
+from medjepa.models.vjepa import VJEPA
 from medjepa.training.finetune_classify import ClassifySettings
 from medjepa.training.lora import add_adapters
 
@@ -20,12 +21,12 @@ DEFAULT_STEPS = 1000
 
 def classifier_of(
     method: str,
-    model: Any,
+    model: ImageModel | VJEPA,
     num_classes: int,
     *,
     seed: int,
     last_blocks: int,
-    rank: int,  # noqa: ANN401
+    rank: int,
 ) -> Classifier:
     """Build a classifier.
 
@@ -37,6 +38,8 @@ def classifier_of(
         last_blocks: of the encoder, that `partial` trains.
         rank: of the adapters of `lora`.
     """
+    dropped = isinstance(model, VJEPA) and model.drop_background
+    background = model.background if isinstance(model, VJEPA) and dropped else None
     twin = untrained_twin(model, seed=seed)
     encoder = twin.encoder
     if method != SCRATCH:
@@ -55,7 +58,7 @@ def classifier_of(
             num_classes,
             mean=model.pixel_mean.cpu(),
             std=model.pixel_std.cpu(),
-            background=model.background if getattr(model, "drop_background", False) else None,
+            background=background,
         )
 
 

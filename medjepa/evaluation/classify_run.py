@@ -27,7 +27,7 @@ from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import split_folds, widen
 from medjepa.evaluation.task import Task
 from medjepa.models.classifier import Classifier
-from medjepa.training.finetune import FILE, Progress
+from medjepa.training.finetune import FILE
 from medjepa.training.finetune_classify import ClassifySettings, Validate, finetune_classifier
 from medjepa.training.interrupts import StopWish
 from medjepa.training.lora import merge_adapters
@@ -64,7 +64,7 @@ class ClassifyPlan:
     device: torch.device
 
     def parts(self) -> list[tuple[float, int, str]]:
-        """(share, draw, method); with all labels a probe that has no chance in it is fitted once."""
+        """(share, draw, method); on all labels a probe has no chance in it, and is fitted once."""
         return [
             (fraction, draw, method)
             for fraction in self.fractions

@@ -1,4 +1,4 @@
-"""The curve over labels: each method's AUC, the band its draws span, and intervals over patients."""
+"""The curve over labels: each method's AUC, the band of its draws, intervals over patients."""
 
 from markupsafe import Markup
 
