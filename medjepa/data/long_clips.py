@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,9 @@ def read_small(path: str, size: tuple[int, int], fit: Fit, plan: IntensityPlan) 
     light: list[np.ndarray] = []
 
     def look(frame: np.ndarray) -> np.ndarray:
-        brightest = frame if frame.ndim == 2 else frame.max(axis=2)
+        # What `max` over the last axis gives; as that is 3 long, `max` takes 20 times as long.
+        planes = frame[None] if frame.ndim == 2 else np.moveaxis(frame, 2, 0)
+        brightest = reduce(np.maximum, planes)
         if not light:
             light.append(brightest.copy())
         np.maximum(light[0], brightest, out=light[0])
