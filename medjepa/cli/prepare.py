@@ -29,6 +29,7 @@ KEYS = (
     "data.fourth_axis", "model.kind", "data.pattern",
     "data.kinds", "data.select_modality", "data.view", "data.body_part", "data.series_kind",
     "data.table", "data.image_column", "data.group_column", "data.num_workers",
+    "data.seconds_per_file",
 )  # fmt: skip
 _NUM_NAMED = 10
 
@@ -108,6 +109,7 @@ def _prepare(config: Config, frame_size: tuple[int, int] | None) -> PrepareRepor
         table=config.data.table,
         image_column=config.data.image_column,
         group_column=config.data.one_group_column,
+        timeout_s=config.data.seconds_per_file,
         num_workers=min(config.data.num_workers, os.cpu_count() or 1),
         progress=progress,
     )

@@ -22,6 +22,9 @@ class DataConfig:
         224, "pixels at which images are read; follows model.image_size"
     )
     num_workers: int = setting(4, "processes that load images; 0: none beside the training itself")
+    seconds_per_file: float = setting(
+        120.0, "prepare leaves a file out that takes longer to decode"
+    )
     fit: Literal["stretch", "pad"] = setting("stretch", "how an image is brought to target_size")
     modality: str | tuple[str, ...] = setting(
         "auto", "kind of image (one, or [a,b] by source), which decides how it may be changed"
@@ -100,6 +103,9 @@ class DataConfig:
             "data.crop", "[z, y, x] or [t, y, x], each above 0", self.crop,
         )  # fmt: skip
         require(0 <= self.foreground <= 1, "data.foreground", "a share, 0 to 1", self.foreground)
+        require(
+            self.seconds_per_file > 0, "data.seconds_per_file", "above 0", self.seconds_per_file
+        )
         require(self.frame_step > 0, "data.frame_step", "1 or more", self.frame_step)
         seconds = self.frame_seconds
         require(seconds is None or seconds > 0, "data.frame_seconds", "above 0 or none", seconds)

@@ -36,7 +36,7 @@ training: [gradient_clip, final_learning_rate, max_steps, max_minutes]
 data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, select_modality,
   view, body_part, series_kind, pattern, weights, table, image_column, group_column,
   split_column, use_all, val_fraction, cache_dir, crop, foreground, frame_step, frame_seconds,
-  contrasts, fourth_axis, held_out]
+  contrasts, fourth_axis, held_out, seconds_per_file]
 logging: [save_minutes, use_tensorboard]
 evaluation: [target, levels, features, class_weight, few_shot, num_bootstrap, batch_size,
   positive, negative, num_splits, shortcut, study, clips, overlap, attentive, slices, inflated,
