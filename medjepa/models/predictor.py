@@ -56,8 +56,8 @@ class JEPAPredictor(nn.Module):
         context_embeddings: Float[Tensor, "b k d"],
         context_indices: Int[Tensor, "b k"],
         target_indices: Int[Tensor, "b m"],
-    ) -> Float[Tensor, "b m d"]:
-        """Predict the embedding of each target patch."""
+    ) -> Float[Tensor, "b m e"]:
+        """Predict the embedding (or whatever has `output_dim`) of each target patch."""
         context = self.embed(context_embeddings) + self.positions[context_indices]
         targets = self.mask_token + self.positions[target_indices]
         tokens = torch.cat([context, targets], dim=1)
