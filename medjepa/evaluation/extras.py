@@ -6,6 +6,7 @@ from medjepa.evaluation.comparisons import comparison_sections
 from medjepa.evaluation.context import Context, Origin
 from medjepa.evaluation.few_shot_section import few_shot_sections
 from medjepa.evaluation.neighbours import neighbour_sections
+from medjepa.evaluation.robustness_sections import robustness_sections
 from medjepa.evaluation.sections import Section
 
 __all__ = ["Context", "Origin", "extra_sections"]
@@ -20,4 +21,5 @@ def extra_sections(context: Context) -> list[Section]:
     sections += calibration_sections(context)
     sections += across_sections(context)
     sections += subgroup_sections(context)
+    sections += robustness_sections(context)
     return sections

@@ -73,7 +73,7 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         channels=1 if pipeline.channels == 1 else 3,
         indices=labelled.indices,
     )
-    encoders = _encoders(runs, request.device, NUM_BLOCKS[request.features])
+    encoders = image_encoders(runs, request)
     if request.attentive:
         model = runs[0].model.encoder
         check_tokens(len(images), model.num_patches, model.embed_dim, 2 * len(runs))
@@ -101,9 +101,9 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
     )
 
 
-def _encoders(runs: Sequence[Run], device: str, num_blocks: int) -> dict[str, Encode]:
+def image_encoders(runs: Sequence[Run], request: Request) -> dict[str, Encode]:
     """Everything that looks at an image, by name: both encoders of each run, both baselines."""
-    chosen = choose_device(device)
+    chosen, num_blocks = choose_device(request.device), NUM_BLOCKS[request.features]
     encoders: dict[str, Encode] = {PIXELS: pixels, GRADIENTS: gradients}
     for number, run in enumerate(runs):
         assert isinstance(run.model, ImageModel)
