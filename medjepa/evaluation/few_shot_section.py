@@ -27,7 +27,7 @@ NUM_EPISODES = 1000
 _CELLS_AT_ONCE = 20_000_000
 
 
-def few_shot_sections(context: Context, *, num_episodes: int = NUM_EPISODES) -> list[Section]:
+def few_shot_sections(context: Context) -> list[Section]:
     """One table where `evaluation.few_shot` asks for it: shots, features, classifier."""
     if not context.settings.few_shot:
         return []
@@ -38,7 +38,7 @@ def few_shot_sections(context: Context, *, num_episodes: int = NUM_EPISODES) -> 
         # The same draws for every kind of features, whatever else is asked.
         rng = np.random.default_rng((context.seed, num_shots))
         drawn = draw_episodes(
-            task.target[task.train], task.train_groups, num_shots, num_episodes, rng
+            task.target[task.train], task.train_groups, num_shots, NUM_EPISODES, rng
         )
         if drawn is None or drawn.shape[1] < len(task.class_names):
             left_out.append(str(num_shots))
@@ -50,7 +50,7 @@ def few_shot_sections(context: Context, *, num_episodes: int = NUM_EPISODES) -> 
         return []
     unit = "images" if task.groups is None else "patients"
     note = (
-        f"{num_episodes:,} episodes: so many {unit} of each class, an image of each, drawn from "
+        f"{NUM_EPISODES:,} episodes: so many {unit} of each class, an image of each, drawn from "
         "the training part, the same draws in every row; features centred by the mean of the "
         f"training images and scaled to unit length. Mean over episodes on n = {len(task.test):,} "
         f"test images; in brackets its 95 % interval over test {unit} (DeLong, clustered by "

@@ -129,12 +129,10 @@ def test_an_episode_takes_different_patients_and_none_where_a_class_has_too_few(
     assert few is None
 
 
-def few_shots(task, arrays, monkeypatch, num_episodes=60):
+def few_shots(task, arrays, monkeypatch):
     monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-2, 1.0))
     monkeypatch.setattr(few_shot_section, "SHOTS", (1, 5, 40))
-    monkeypatch.setattr(
-        few_shot_section.few_shot_sections, "__kwdefaults__", {"num_episodes": num_episodes}
-    )
+    monkeypatch.setattr(few_shot_section, "NUM_EPISODES", 60)
     methods = [
         Features(key=PRETRAINED, arrays=arrays[:2], seeds=(0, 1)),
         Features(key=UNTRAINED, arrays=arrays[2:4], seeds=(0, 1)),
