@@ -26,6 +26,8 @@ linear decoder and, for methods=[...,unet], MONAI's U-Net (pip install "medjepa[
                         VOC files; default: the folder Annotations beside the images
   task=classify         label=COLUMN, of images, volumes or clips; methods=[pretrained,scratch,
                         partial,lora,frozen], fractions=[0.01,0.1,1.0], draws=3 of each
+  task=point            boxes as above, normals=FOLDER of images without lesions: do maps of what
+                        is unusual point at the boxes? Nothing is trained
   split=COLUMN          of the table, says who is tested; default: "split" if there is one
   fold=test             the value that is tested; all others are for training. fold=[0,1] pools
                         several, each patient tested once; fold=all takes each value in turn
@@ -52,13 +54,14 @@ SHORT = {
 TASKS = {
     "segment": "medjepa.cli.finetune_segment:run",
     "detect": "medjepa.cli.finetune_detect:run",
+    "point": "medjepa.cli.finetune_point:run",
     "classify": "medjepa.cli.finetune_classify:run",
 }
 """Which function does a task, `module:function`: called with the settings and the command."""
 
 _PRIVATE_KEYS = (
     "data", "data.data_dir", "table", "data.table", "data.pattern", "data.cache_dir", "labels",
-    "finetune.labels", "boxes", "finetune.boxes",
+    "finetune.labels", "boxes", "finetune.boxes", "normals", "finetune.normals",
 )  # fmt: skip
 
 

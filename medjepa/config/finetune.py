@@ -32,6 +32,11 @@ TASK_DEFAULTS: dict[str, dict[str, object]] = {
         "encoder_rate": 0.3,
         "layer_decay": 0.75,
     },
+    "detect": {
+        **DEFAULTS,
+        "methods": ("pretrained", "scratch", "frozen"),
+        "learning_rate": 0.003,
+    },
 }
 """Likewise, for a task that differs."""
 
@@ -40,8 +45,10 @@ TASK_DEFAULTS: dict[str, dict[str, object]] = {
 class FinetuneConfig:
     """How a pre-trained encoder is trained further on labels, beside what it is compared with."""
 
-    task: Literal["segment", "classify", "detect"] = setting(
-        "segment", "segment: label maps or masks; detect: boxes; classify: one label for each"
+    task: Literal["segment", "classify", "detect", "point"] = setting(
+        "segment",
+        "segment: label maps or masks; detect: boxes; point: maps at boxes, untrained; classify: "
+        "one label for each",
     )
     labels: str = setting(
         "", "a folder of label maps named as the images, or the table's column that names them"
@@ -49,6 +56,7 @@ class FinetuneConfig:
     boxes: str = setting(
         "", "a CSV of boxes, or a folder of Pascal VOC files; empty: Annotations by the images"
     )
+    normals: str = setting("", "images that hold nothing to be found, a folder or a table (point)")
     background: int = setting(
         0, "value of masks that is no structure: 255 for those drawn black on white (images)"
     )
@@ -85,7 +93,7 @@ class FinetuneConfig:
     )
     batch_size: int = setting(0, "images or crops per step; 0: 4, classify 32")
     learning_rate: float = setting(
-        0.0, "the peak, of what is not pre-trained; 0: 0.01, classify 0.001"
+        0.0, "the peak, of what is not pre-trained; 0: 0.01, detect 0.003, classify 0.001"
     )
     encoder_rate: float = setting(
         0.0, "the encoder's last block learns at this share of it; 0: 0.1, classify 0.3"

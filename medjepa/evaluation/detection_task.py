@@ -158,13 +158,11 @@ def run_detection(config: Config, command: str) -> tuple[DetectionReport, list[S
 
 
 def methods_of(asked: FinetuneConfig) -> tuple[str, ...]:
-    """The networks that are compared; those of segmentation's default are taken for ours.
+    """The networks that are compared.
 
     Raises:
         ConfigError: an unknown one.
     """
-    if asked.methods == FinetuneConfig().methods:
-        return METHODS
     if unknown := [name for name in asked.methods if name not in TITLES]:
         raise ConfigError(
             f"finetune.methods: {unknown[0]} is unknown to task=detect; of {', '.join(METHODS)}"

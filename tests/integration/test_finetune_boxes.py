@@ -65,13 +65,13 @@ def test_boxes_are_learnt_found_and_reported_and_going_on_trains_nothing(
     from medjepa.evaluation import detection_task
 
     out = tmp_path / "out"
-    command = [*given, "fractions=[0.5,1.0]", f"out={out}"]
+    command = [*given, f"out={out}"]
     assert main(command) == 0
     report = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert report["class_names"] == ["bright", "dark"]
     assert (report["num_cases"], report["num_patients"]) == (4, 2)
     assert [(row["fraction"], row["method"]) for row in report["rows"]] == [
-        (share, method) for share in (1.0, 0.5) for method in ("pretrained", "scratch", "frozen")
+        (1.0, method) for method in ("pretrained", "scratch", "frozen")
     ]
     assert [one["num_truth"] for one in report["rows"][0]["classes"]] == [4, 4]
     assert len(report["rows"][0]["sensitivities"]) == len(report["rates"]) == 7
@@ -129,6 +129,35 @@ def test_networks_of_another_task_and_models_of_volumes_are_refused(given, tmp_p
     from medjepa.config.finetune import FinetuneConfig
     from medjepa.evaluation.detection_task import methods_of
 
-    assert methods_of(FinetuneConfig()) == ("pretrained", "scratch", "frozen")
+    assert methods_of(FinetuneConfig(task="detect")) == ("pretrained", "scratch", "frozen")
     with pytest.raises(ConfigError, match="frozen_light is unknown"):
-        methods_of(FinetuneConfig(methods=("pretrained", "frozen_light")))
+        methods_of(FinetuneConfig(task="detect", methods=("pretrained", "frozen_light")))
+
+
+def test_maps_of_what_is_unusual_are_played_against_their_baselines(given, tmp_path, capsys):
+    normals = tmp_path / "normals"
+    normals.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        grey = 100 + rng.normal(0, 4, (28, 30))
+        Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(normals / f"{number}.png")
+    out = tmp_path / "out"
+    command = [*given, "task=point", f"normals={normals}", "longer_side=48", f"out={out}"]
+    assert main(command) == 0
+    report = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    result = report["result"]
+    assert (result["num_images"], result["num_patients"]) == (7, 4)  # one holds no box
+    assert report["num_normals"] == 3
+    assert len(result["maps"]) == 6  # two maps of two encoders, and two baselines
+    random = result["maps"]["random point"]
+    assert 0.05 < random["hits"]["value"] < 0.5
+    assert random["over_random"]["value"] == 0
+    unusual = result["maps"]["untrained, distance to normal patches"]
+    assert unusual["hits"]["value"] >= 0.7  # squares on noise are seen by any encoder
+    assert NAME not in (out / "results.json").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert main([*given, "task=point", f"out={tmp_path / 'other'}"]) == 2
+    assert "finetune.normals" in capsys.readouterr().err
+    images = next(piece for piece in given if piece.startswith("data="))[5:]
+    assert main([*given, "task=point", f"normals={images}", f"out={tmp_path / 'other'}"]) == 2
+    assert "have a row in the boxes, too" in capsys.readouterr().err
