@@ -45,6 +45,9 @@ class MemoryVolumes:
         labels = self.labels[case]
         return np.stack([labels > 0, labels == 2]).astype(np.uint8) if self.regions else labels
 
+    def crops(self, train, *, window, seed):
+        raise AssertionError("`learner` reads whole volumes")
+
 
 def memory_cases(num=12, *, num_folds=3):
     return share_out(

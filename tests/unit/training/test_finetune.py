@@ -174,10 +174,10 @@ def test_deep_layers_learn_faster_than_the_first_and_the_decoder_fastest():
     decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert set(share) == {id(p) for p in model.parameters()}
     encoder = model.encoder
-    assert share[id(model.decoder.join.weight)] == 1
+    assert share[id(model.decoder.join[0].weight)] == 1
     assert share[id(encoder.blocks[1].mlp[0].weight)] == pytest.approx(0.8)
     assert share[id(encoder.blocks[0].mlp[0].weight)] == pytest.approx(0.4)
     assert share[id(encoder.patch_embedding.projection.weight)] == pytest.approx(0.2)
     assert share[id(encoder.norm.weight)] == pytest.approx(0.8)
-    assert decay[id(encoder.norm.weight)] == 0 and decay[id(model.decoder.join.weight)] == 0.1
+    assert decay[id(encoder.norm.weight)] == 0 and decay[id(model.decoder.join[0].weight)] == 0.1
     assert layer_of("blocks.11.mlp.0.weight", 12) == 12
