@@ -135,7 +135,7 @@ def test_private_files_are_few_and_known(written):
     private = {p.name for p in files_of(written) if is_private(p, written)}
     assert private == {
         "map.json", "key", "lock", "failures.json", "table-0.csv", "config.yaml", "files.csv",
-        "forgotten.json",
+        "forgotten.json", ".test_looks.json.lock",
     } | {p.name for p in (written / "cache").rglob("*") if p.is_file()}  # fmt: skip
 
 

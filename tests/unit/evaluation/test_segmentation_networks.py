@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from segmentation_volumes import STRUCTURES
 from medjepa.config import Config
 from medjepa.config.finetune import FinetuneConfig
 from medjepa.errors import ConfigError
-from medjepa.evaluation import segmentation_networks
+from medjepa.evaluation import segmentation_networks, segmentation_volumes
 from medjepa.evaluation.segmentation_networks import learner, network_of, settings_of
 from medjepa.models.vjepa import VJEPA
 from medjepa.training.finetune import Finetuned, FinetuneSettings
@@ -81,13 +82,15 @@ def test_training_sees_the_training_cases_and_no_other(monkeypatch):
         asked["data"] = data
         return Finetuned(num_steps=5, seconds=1.0)
 
-    monkeypatch.setattr(segmentation_networks, "VolumeDataset", dataset)
+    monkeypatch.setattr(segmentation_volumes, "VolumeDataset", dataset)
     monkeypatch.setattr(
-        segmentation_networks, "SegmentationCrops", lambda images, maps, values: (images, values)
+        segmentation_volumes, "SegmentationCrops", lambda images, maps, values: (images, values)
     )
     monkeypatch.setattr(segmentation_networks, "finetune_segmenter", train)
     images = SimpleNamespace(stores=(), crop=(8, 8, 8), channels=1, indices=np.array([3, 4, 8, 9]))
     volumes = SimpleNamespace(images=images, maps=(), structures=STRUCTURES, regions=False)
+    unbound = segmentation_volumes.VolumeCases.crops
+    volumes.crops = partial(getattr(unbound, "__wrapped__", unbound), volumes)
     settings = settings_of(Config(finetune=FinetuneConfig(steps=5)))
     unchecked = getattr(learner, "__wrapped__", learner)  # stand-ins are not of the annotated types
     learn = unchecked(
