@@ -69,7 +69,9 @@ def cross_sites(
     """
     numbers = [int(site) for site in np.unique(sites[sites >= 0])]
     usable = [site for site in numbers if _can_learn(task, sites, [site])]
-    plans = [((one,), other) for one in usable for other in numbers if one != other]
+    plans: list[tuple[tuple[int, ...], int]] = [
+        ((one,), other) for one in usable for other in numbers if one != other
+    ]
     if len(numbers) > 2:
         rest = [(tuple(site for site in numbers if site != out), out) for out in numbers]
         plans += [(several, out) for several, out in rest if _can_learn(task, sites, several)]
@@ -145,9 +147,9 @@ def _crossing(
         if len(np.unique(task.target[own := _test(task, sites, [site])])) > 1
     ]
     home = _mean(homes, len(away[1]))
-    own = kept.get((tested,))
+    at_home = kept.get((tested,))
     nothing = (float("nan"), np.full(len(away[1]), np.nan))
-    native = nothing if own is None else _measure(own, rows, task, drawn[tested])
+    native = nothing if at_home is None else _measure(at_home, rows, task, drawn[tested])
     groups = None if task.groups is None else {task.groups[i] for i in rows}
     return Crossing(
         method=key,

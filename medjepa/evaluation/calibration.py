@@ -40,7 +40,7 @@ def bins_of(confidence: Floats, kind: str, num_bins: int = NUM_BINS) -> Integers
     """
     if kind == EQUAL_WIDTH:
         # The right end belongs to its bin, as in the definition: ((b - 1) / B, b / B].
-        return np.clip(np.ceil(confidence * num_bins) - 1, 0, num_bins - 1).astype(np.int64)
+        return np.asarray(np.clip(np.ceil(confidence * num_bins) - 1, 0, num_bins - 1), np.int64)
     assert kind == EQUAL_MASS
     order = np.sort(confidence)
     first = np.searchsorted(order, confidence, side="left")

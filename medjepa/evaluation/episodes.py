@@ -75,7 +75,7 @@ def classify(name: str, support: Floats, test: Floats) -> Floats:
     num_episodes, num_classes, num_shots, width = support.shape
     if name == "nearest class mean":
         means = support.mean(2)
-        return 2 * test @ means.transpose(0, 2, 1) - (means**2).sum(-1)[:, None]
+        return np.asarray(2 * test @ means.transpose(0, 2, 1) - (means**2).sum(-1)[:, None])
     flat = support.reshape(num_episodes, -1, width)
     wanted = np.repeat(np.eye(num_classes), num_shots, axis=0)
     if name == "logistic regression":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from medjepa.models.encoder import Attention, ViTEncoder, rotate
 
@@ -62,9 +62,9 @@ class NormalPatches:
         step = max(1, _CELLS_AT_ONCE // len(self.kept))
         near = [
             torch.cdist(part, self.kept).topk(neighbours, largest=False).values.mean(1)
-            for part in scaled.split(step)
+            for part in scaled.split(step)  # type: ignore[no-untyped-call]
         ]
-        return torch.cat(near).unflatten(0, tokens.shape[:2])
+        return torch.cat(near).view(tokens.shape[:2])
 
 
 def patch_tokens(
@@ -82,7 +82,7 @@ def patch_tokens(
     with torch.no_grad():
         found = torch.cat(encoder.features(pixels, chosen), -1)
     grid = grid_of(encoder, pixels)
-    planes = found.transpose(1, 2).unflatten(2, grid)
+    planes = found.transpose(1, 2).unflatten(2, grid)  # type: ignore[no-untyped-call]
     mean = F.avg_pool2d(planes, AROUND, 1, AROUND // 2, count_include_pad=False)
     return mean.flatten(2).transpose(1, 2)
 
@@ -107,6 +107,7 @@ def received_attention(
         caught.append(weights.mean((1, 2)))
 
     module = encoder.blocks[-1].attention
+    assert isinstance(module, nn.Module)
     handle = module.register_forward_pre_hook(catch)
     try:
         with torch.no_grad():

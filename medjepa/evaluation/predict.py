@@ -97,7 +97,9 @@ def folds_of(
     Empty where some class has a single patient.
     """
     names = tuple(str(i) for i in range(len(y))) if groups is None else groups
-    smallest = min(len({names[i] for i in np.flatnonzero(y == label)}) for label in np.unique(y))
+    smallest = min(
+        len({names[i] for i in np.flatnonzero(y == label).tolist()}) for label in np.unique(y)
+    )
     if smallest < 2:
         return []
     part = grouped_parts(

@@ -42,7 +42,7 @@ class RidgeProbe:
                 found = [path.predict(x[held_out], alpha) for alpha in self.alpha_grid]
                 errors += np.array([((y[held_out] - one) ** 2).sum() for one in found])
             best = np.flatnonzero(errors <= errors.min() * (1 + 1e-9))
-            self.alpha_ = float(max(self.alpha_grid[i] for i in best))
+            self.alpha_ = float(max(self.alpha_grid[i] for i in best.tolist()))
         self.path_ = _Path(x, y)
         return self
 

@@ -48,7 +48,7 @@ def robustness_index(
     rows = np.flatnonzero(sites >= 0)
     if len(rows) > MOST_IMAGES:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_IMAGES, replace=False))
-    names = None if groups is None else [groups[i] for i in rows]
+    names = None if groups is None else [groups[i] for i in rows.tolist()]
     group = group_index(len(rows), names)
     own_class, own_site = target[rows], sites[rows]
     unit = unit_rows(x[rows])

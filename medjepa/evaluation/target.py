@@ -58,7 +58,8 @@ class Target:
             counts = np.nansum(values, axis=0)
             order = np.where(values == 1, counts[None], np.inf)
             rarest = order.argmin(1)
-            return np.where((values == 1).any(1), rarest, values.shape[1]).astype(np.int64)
+            found = np.where((values == 1).any(1), rarest, values.shape[1])
+            return np.asarray(found, np.int64)
         if self.kind == "ordinal":
             return np.nan_to_num(values[:, 0]).astype(np.int64)
         if self.kind == "survival":
