@@ -28,7 +28,7 @@ TASK_DEFAULTS: dict[str, dict[str, object]] = {
         "methods": ("pretrained", "scratch", "frozen"),
         "fractions": (0.01, 0.1, 1.0),
         "batch_size": 32,
-        "learning_rate": 0.001,
+        "learning_rate": 0.003,
         "encoder_rate": 0.3,
         "layer_decay": 0.75,
     },
@@ -93,7 +93,7 @@ class FinetuneConfig:
     )
     batch_size: int = setting(0, "images or crops per step; 0: 4, classify 32")
     learning_rate: float = setting(
-        0.0, "the peak, of what is not pre-trained; 0: 0.01, detect 0.003, classify 0.001"
+        0.0, "the peak, of what is not pre-trained; 0: 0.01, detect and classify 0.003"
     )
     encoder_rate: float = setting(
         0.0, "the encoder's last block learns at this share of it; 0: 0.1, classify 0.3"
@@ -102,7 +102,7 @@ class FinetuneConfig:
         0.0, "and each block before it at this share of the next; 0: 0.8, classify 0.75"
     )
     scratch_rate: float = setting(
-        0.001, "the peak of the network from scratch, all its layers alike (classify)"
+        0.002, "the peak of the network from scratch, all its layers alike (classify)"
     )
     weight_decay: float = setting(0.02, "AdamW's; none on biases and norms")
     strength: float = setting(

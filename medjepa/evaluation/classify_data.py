@@ -3,7 +3,7 @@
 Legend: N items, B of them at once, C classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ from medjepa.data.store_dataset import StoreDataset
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.evaluation.material_volumes import Encoder3D, Volumes
 from medjepa.evaluation.metrics import Floats, Integers
+from medjepa.models.classifier import Classifier
 
 
 @runtime_checkable
@@ -29,6 +30,9 @@ class Items(Protocol):
 
     def probabilities(self, network: nn.Module, chosen: Integers) -> Floats:
         """What a classifier says of whole items; (B, C), rows sum to 1."""
+
+    def features(self, network: Classifier, chosen: Integers) -> Floats:
+        """What a classifier's head sees of whole items, not standardised; (B, D)."""
 
 
 class Chosen:
@@ -59,12 +63,19 @@ class ImageItems:
 
     def probabilities(self, network: nn.Module, chosen: Integers) -> Floats:
         """What a classifier says of images, (B, C)."""
+        return self._rows(lambda images: _shares(network(images)), chosen)
+
+    def features(self, network: Classifier, chosen: Integers) -> Floats:
+        """What a classifier's head sees of images, (B, D)."""
+        return self._rows(network.embed, chosen)
+
+    def _rows(self, function: Callable[[Tensor], Tensor], chosen: Integers) -> Floats:
         rows = []
         with torch.inference_mode():
             for start in range(0, len(chosen), self.batch_size):
                 numbers = chosen[start : start + self.batch_size].tolist()
                 batch = self.images.__getitems__(numbers).batch
-                rows.append(_shares(network(batch.images.to(self.device))).cpu())
+                rows.append(function(batch.images.to(self.device)).double().cpu())
         return np.asarray(torch.cat(rows).numpy(), np.float64)
 
 
@@ -115,25 +126,32 @@ class VolumeItems:
 
     def probabilities(self, network: nn.Module, chosen: Integers) -> Floats:
         """The mean of what a classifier says of an item's windows or clips, (B, C)."""
-        reader = {"": _WindowReader(network, self.device)}
+        found = self._rows(lambda *windows: _shares(network(*windows)), chosen)
+        return np.asarray(found / found.sum(1, keepdims=True))
+
+    def features(self, network: Classifier, chosen: Integers) -> Floats:
+        """The mean of what a classifier's head sees of an item's windows or clips, (B, D)."""
+        return self._rows(network.embed, chosen)
+
+    def _rows(self, function: Callable[[Tensor, Tensor], Tensor], chosen: Integers) -> Floats:
+        reader = {"": _WindowReader(function, self.device)}
         rows = [
             self.volumes.embed(int(self.numbers[number]), dict(reader), self.batch_size)[0][""]
             for number in chosen
         ]
-        found = np.stack(rows).astype(np.float64)
-        return np.asarray(found / found.sum(1, keepdims=True))
+        return np.stack(rows).astype(np.float64)
 
 
 class _WindowReader(Encoder3D):
-    """A classifier in the place of an encoder: its probabilities are averaged as embeddings are."""
+    """A function of windows in the place of an encoder: what it gives is averaged likewise."""
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self.network, self.device = network, device
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> None:
+        self.function, self.device = function, device
 
     def encode(self, windows: Tensor, spacing: Tensor) -> Tensor:
-        """Probabilities (B, C) of windows (B, C, *size)."""
+        """What the function gives of windows (B, C, *size); (B, whatever)."""
         scale = spacing.to(self.device).expand(len(windows), -1)
-        return _shares(self.network(windows.to(self.device), scale))
+        return self.function(windows.to(self.device), scale)
 
 
 def _shares(scores: Tensor) -> Tensor:

@@ -66,12 +66,16 @@ def settings_of(config: Config) -> ClassifySettings:
     """The recipe of the pre-trained network, from the section `finetune`.
 
     Raises:
-        ConfigError: both steps and minutes are given.
+        ConfigError: both steps and minutes are given, or batches of one.
     """
     asked = config.finetune
     known = {field.name for field in fields(ClassifySettings)}
     given = {name: value for name, value in vars(asked).items() if name in known}
     given["mixed_precision"] = config.hardware.mixed_precision
+    if asked.batch_size < 2:
+        raise ConfigError(
+            "finetune.batch_size: task=classify standardises by the batch; give 2 or more"
+        )
     if asked.steps is None and asked.minutes is None:
         given["steps"] = DEFAULT_STEPS
     return ClassifySettings(**given)

@@ -13,6 +13,7 @@ from medjepa.evaluation.classify_results import (
     FROZEN,
     SCRATCH,
     ClassifyReport,
+    Difference,
     Part,
 )
 from medjepa.evaluation.classify_study import (
@@ -29,6 +30,7 @@ from medjepa.evaluation.metrics import Floats, Integers
 from medjepa.evaluation.resamples import Resamples
 from medjepa.evaluation.results import Check, StudyPrediction
 from medjepa.evaluation.task import Task
+from medjepa.evaluation.verdict import share
 
 
 def build_report(
@@ -75,7 +77,9 @@ def build_report(
         rows=tuple(one.row for one in measured),
         differences=tuple(differences),
         checks=tuple(checks),
-        warnings=tuple(_warnings(measured, task, [*labelled.notes, *material.notes], small)),
+        warnings=tuple(
+            _warnings(measured, differences, task, [*labelled.notes, *material.notes], small)
+        ),
         num_resamples=resamples.num,
         num_redrawn=resamples.num_redrawn,
         seed=seed,
@@ -98,7 +102,11 @@ def _counts(task: Task, rows: Integers) -> dict[str, int]:
 
 
 def _warnings(
-    measured: Sequence[Measured], task: Task, notes: Sequence[str], small: str
+    measured: Sequence[Measured],
+    differences: Sequence[Difference],
+    task: Task,
+    notes: Sequence[str],
+    small: str,
 ) -> list[str]:
     found = list(dict.fromkeys(notes))
     if small:
@@ -124,6 +132,15 @@ def _warnings(
                 f"“{row.title}” with {100 * row.fraction:g} % of the labels was still getting "
                 "better when its budget ended: more steps= may change the comparison."
             )
+    found += [
+        f"Fine-tuning with {100 * one.fraction:g} % of the labels is worse than logistic "
+        f"regression on the same encoder, frozen ({share(one.difference.value, sign=True)}): its "
+        "training was too short or its rates do not suit; what it says of pre-training is open."
+        for one in differences
+        if (one.against, one.metric) == (FROZEN, "auc")
+        and one.difference.high is not None
+        and one.difference.high < 0
+    ]
     perfect = [row for row in (one.row for one in measured) if _is_certain(row.scores["auc"])]
     if perfect:
         found.append(

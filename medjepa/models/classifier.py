@@ -1,4 +1,4 @@
-"""An encoder with a classification head: the mean patch of the last block, a norm, one layer.
+"""An encoder with a classification head: the mean patch of the last block, one layer.
 
 Legend: B images, C channels, D features, K classes.
 """
@@ -33,7 +33,9 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.background = encoder, background
-        self.norm = nn.LayerNorm(encoder.embed_dim)
+        # What images have in common can be far larger than what tells them apart, and moves as the
+        # encoder learns: standardised by the batch, it stays out of the scores (as MAE's probe).
+        self.standardise = nn.BatchNorm1d(encoder.embed_dim, eps=1e-8, affine=False)
         self.head = nn.Linear(encoder.embed_dim, num_classes)
         # All classes are equally likely at first: the encoder is not pulled by a random head.
         nn.init.zeros_(self.head.weight)
@@ -47,9 +49,23 @@ class Classifier(nn.Module):
         self, images: Float[Tensor, "b c *spatial"], spacing: Float[Tensor, "b a"] | None = None
     ) -> Float[Tensor, "b k"]:
         """Scores before the softmax; `spacing` is that of voxels in mm (frames in s)."""
-        return self.head(self.norm(self._embed(images, spacing)))  # type: ignore[no-any-return]
+        # In float32: the differences between images are small beside the features themselves.
+        features = self.standardise(self.embed(images, spacing).float())
+        return self.head(features)  # type: ignore[no-any-return]
 
-    def _embed(self, images: Tensor, spacing: Tensor | None) -> Tensor:
+    @torch.no_grad()
+    def set_statistics(self, mean: Float[Tensor, " d"], variance: Float[Tensor, " d"]) -> None:
+        """Set what scores are standardised by outside of training."""
+        assert self.standardise.running_mean is not None
+        assert self.standardise.running_var is not None
+        self.standardise.running_mean.copy_(mean)
+        # A constant feature says nothing, and is not blown up.
+        self.standardise.running_var.copy_(torch.where(variance > 1e-12, variance, 1.0))
+
+    def embed(
+        self, images: Float[Tensor, "b c *spatial"], spacing: Float[Tensor, "b a"] | None = None
+    ) -> Float[Tensor, "b d"]:
+        """The mean patch of the last block, which the head sees standardised."""
         shape = (-1, *[1] * (images.ndim - 2))
         given = (images - self.mean.view(shape)) / self.std.view(shape)
         if self.background is None:

@@ -32,7 +32,7 @@ from medjepa.training.timing import TRIAL_STEPS, steps_within
 from medjepa.utils import progress as shown
 
 NUM_CHECKS = 20
-"""How often in a budget the validation part is looked at."""
+"""How often in a budget the validation part is looked at, beside once at the start."""
 
 
 @runtime_checkable
@@ -73,7 +73,7 @@ class ClassifySettings:
     steps: int | None = None
     minutes: float | None = None
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     encoder_rate: float = 0.3
     layer_decay: float = 0.75
     weight_decay: float = 0.02
@@ -121,7 +121,7 @@ class _Run:
     seconds: float = 0.0
     finished: bool = False
     validated: list[float] = field(default_factory=list)
-    best_step: int = 0
+    best_step: int | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
     saved: float = field(default_factory=time.monotonic)
 
@@ -198,7 +198,7 @@ def finetune_classifier(
         settings: how to train.
         seed: of items, views, noise and dropout.
         device: of the computation.
-        validate: looked at `NUM_CHECKS` times in the budget.
+        validate: looked at once at the start and `NUM_CHECKS` times in the budget.
         is_clip: whether the first axis of a volume is time.
         progress: shows how far it is.
         wish: whether the user asked to stop.
@@ -234,6 +234,9 @@ def finetune_classifier(
         total_steps=run.total_steps,
     )
     every = max(1, run.total_steps // NUM_CHECKS)
+    if validate and not run.validated:
+        # A network that already knows the answer is not to leave with a worse one.
+        run.look(validate, settings.patience)
     with progress("finetune", run.total_steps, done=run.step) as advance:
         while run.step < run.total_steps and not run.finished:
             begin = time.perf_counter()
@@ -267,7 +270,7 @@ def finetune_classifier(
     network.eval()
     return Learnt(
         num_steps=run.step,
-        best_step=run.best_step or run.step,
+        best_step=run.step if run.best_step is None else run.best_step,
         seconds=run.seconds,
         validated=tuple(run.validated),
     )

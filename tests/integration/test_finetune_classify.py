@@ -111,7 +111,7 @@ def test_again_trains_nothing_and_writes_the_same(given, finished, monkeypatch, 
     assert "Pre-training helped" in out
     assert "The page:" in out
     assert main([*given, *ASKED, f"out={finished}", "learning_rate=0.1"]) == 2
-    assert "learning_rate was 0.001, now 0.1" in capsys.readouterr().err
+    assert "learning_rate was 0.003, now 0.1" in capsys.readouterr().err
 
 
 def weights(out):

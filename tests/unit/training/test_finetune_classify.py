@@ -95,7 +95,7 @@ def test_finished_is_not_done_again(tmp_path, monkeypatch):
 
 
 def test_the_best_weights_on_the_validation_part_are_taken_and_patience_ends_training(tmp_path):
-    losses = iter([3.0, 1.0, 2.0, 2.0, 1.0, 0.1])
+    losses = iter([4.0, 3.0, 1.0, 2.0, 2.0, 1.0, 0.1])
     seen = []
 
     def validate(model):
@@ -104,9 +104,16 @@ def test_the_best_weights_on_the_validation_part_are_taken_and_patience_ends_tra
         return next(losses)
 
     model, done = train(tmp_path, steps=40, patience=3, validate=validate)
-    assert done.validated == (3.0, 1.0, 2.0, 2.0, 1.0)  # as good is not better
+    assert done.validated == (4.0, 3.0, 1.0, 2.0, 2.0, 1.0)  # as good is not better
     assert (done.num_steps, done.best_step) == (10, 4)
-    torch.testing.assert_close(weights(model), seen[1], rtol=0, atol=0)
+    torch.testing.assert_close(weights(model), seen[2], rtol=0, atol=0)
+
+
+def test_a_network_that_training_only_spoils_stays_as_it_was(tmp_path):
+    losses = iter(range(30))
+    model, done = train(tmp_path, patience=50, validate=lambda _: float(next(losses)))
+    assert (done.num_steps, done.best_step) == (12, 0)
+    torch.testing.assert_close(weights(model), weights(network()), rtol=0, atol=0)
 
 
 def test_without_a_validation_part_the_last_weights_are_taken(tmp_path):
