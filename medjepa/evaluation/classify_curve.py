@@ -86,7 +86,7 @@ def equivalence(
         scratch: the curve (F,), and on every resample (R, F).
         ours: the value at this share, and on every resample (R,).
         difference: of the two at this share, paired.
-        too_small: why the test set decides nothing; "" if it may.
+        too_small: why nothing is decided (a small test set, draws that differ); "" if it may.
     """
     curve, resampled = scratch
     value, samples = ours

@@ -163,11 +163,11 @@ def _decide(
     if small or low is None or high is None:
         outcome, detectable = "cannot tell", None
         because = small or "this test set gives no interval"
-    elif low > 0 and all(one > 0 for one in gain.per_draw):
+    elif low > 0 and not _disagreement(gain):
         outcome, because = "helped", "the whole interval of the gain lies above zero"
     elif low > 0:
         outcome = "cannot tell"
-        because = "the interval lies above zero, but not every draw of labels points that way"
+        because = f"the interval lies above zero, but {_disagreement(gain)}"
     elif high < WORTHWHILE:
         outcome, because = "did not help", f"a gain of {share(WORTHWHILE)} or more is ruled out"
     else:
@@ -199,6 +199,12 @@ def _decide(
     )
 
 
+def _disagreement(gain: Difference) -> str:
+    """Why draws forbid a verdict, as half a sentence; "" if they agree."""
+    agree = all(one > 0 for one in gain.per_draw)
+    return "" if agree else "not every draw of labels points that way"
+
+
 def _written(one: Estimate, *, sign: bool = False) -> str:
     return f"{share(one.value, sign=sign)} {interval(one, sign=sign)}"
 
@@ -215,9 +221,7 @@ def equivalences(
     num_labels = [float(np.mean(one.row.num_labels)) for one in scratch]
     curve = np.array([one.row.scores["auc"].value for one in scratch])
     resampled = np.stack([one.samples["auc"] for one in scratch], axis=1)
-    gains = {
-        d.fraction: d.difference for d in differences if d.metric == "auc" and d.against == SCRATCH
-    }
+    gains = {d.fraction: d for d in differences if d.metric == "auc" and d.against == SCRATCH}
     return [
         equivalence(
             one.row.fraction,
@@ -225,8 +229,8 @@ def equivalences(
             float(np.mean(one.row.num_labels)),
             (curve, resampled),
             (one.row.scores["auc"].value, one.samples["auc"]),
-            gains[one.row.fraction],
-            too_small=small,
+            gains[one.row.fraction].difference,
+            too_small=small or _disagreement(gains[one.row.fraction]),
         )
         for one in measured
         if one.row.method == PRETRAINED and one.row.fraction in gains

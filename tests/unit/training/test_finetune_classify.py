@@ -78,8 +78,9 @@ def test_stopped_and_gone_on_is_as_never_stopped(tmp_path, step):
     whole, done = train(tmp_path / "whole", validate=first_weight, patience=50)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", validate=first_weight, patience=50, wish=StopAt(step))
+    model = network()
     torch.manual_seed(99)  # of another process
-    resumed, again = train(tmp_path / "parts", validate=first_weight, patience=50)
+    resumed, again = train(tmp_path / "parts", model=model, validate=first_weight, patience=50)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
     assert (again.num_steps, again.best_step, again.validated) == (
         done.num_steps, done.best_step, done.validated
