@@ -37,7 +37,8 @@ linear decoder and, for methods=[...,unet], MONAI's U-Net (pip install "medjepa[
   fractions=[0.1,1.0]   shares of the labelled patients to train on
   out=DIR               the same command goes on where it was stopped
 
-Writes index.html (one self-contained page), results.json (every number) and cases.csv.
+Writes index.html (one self-contained page), results.json (every number) and cases.csv
+(boxes: classes.csv; labels: predictions.csv).
 
 Settings and their defaults (those of finetune. go by their last name, too):"""
 SECTIONS = ("out", "seed", "checkpoint", "label", "privacy", "finetune", "data", "hardware")

@@ -20,5 +20,5 @@ def run(config: Config, command: str) -> int:
     show(report, Console())
     print(f"The page:    {written.page.resolve()}")
     print(f"The numbers: {written.numbers.resolve()}")
-    print(f"The classes: {written.cases.resolve()}")
+    print(f"The classes: {written.classes.resolve()}")
     return 0

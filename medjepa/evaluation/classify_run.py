@@ -18,17 +18,18 @@ from torch import nn
 from medjepa.checkpoint import save_checkpoint
 from medjepa.errors import DataError
 from medjepa.evaluation.classify_data import Chosen, Items, log_loss
-from medjepa.evaluation.classify_files import MODEL, PARTS, load_part, part_name, save_part
+from medjepa.evaluation.classify_files import MODEL, load_part, part_name, save_part
 from medjepa.evaluation.classify_networks import recipe_of
 from medjepa.evaluation.classify_results import FROZEN, LORA, Part
 from medjepa.evaluation.folds import draw_labels, validation_folds
 from medjepa.evaluation.metrics import Floats, Integers
+from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import split_folds, widen
 from medjepa.evaluation.task import Task
 from medjepa.models.classifier import Classifier
-from medjepa.training.finetune import FILE
-from medjepa.training.finetune_classify import ClassifySettings, Validate, finetune_classifier
+from medjepa.training.finetune_classify import ClassifySettings, finetune_classifier
+from medjepa.training.finetune_steps import FILE, Validate
 from medjepa.training.interrupts import StopWish
 from medjepa.training.lora import merge_adapters
 from medjepa.utils.logging import get_logger

@@ -30,10 +30,11 @@ from medjepa.evaluation.resamples import Resamples
 from medjepa.evaluation.results import Verdict
 from medjepa.evaluation.task import Task
 from medjepa.evaluation.verdict import (
+    HEADLINES,
     MIN_CLASS_PATIENTS,
     MIN_PATIENTS,
-    WORTHWHILE,
     interval,
+    judge,
     share,
 )
 
@@ -158,26 +159,10 @@ def _decide(
     ours: Row, scratch: Row, gain: Difference, rows: dict[tuple[str, float], Row], small: str
 ) -> Verdict:
     difference = gain.difference
-    detectable = difference.detectable
-    low, high = difference.low, difference.high
-    if small or low is None or high is None:
-        outcome, detectable = "cannot tell", None
-        because = small or "this test set gives no interval"
-    elif low > 0 and not _disagreement(gain):
-        outcome, because = "helped", "the whole interval of the gain lies above zero"
-    elif low > 0:
-        outcome = "cannot tell"
-        because = f"the interval lies above zero, but {_disagreement(gain)}"
-    elif high < WORTHWHILE:
-        outcome, because = "did not help", f"a gain of {share(WORTHWHILE)} or more is ruled out"
-    else:
-        outcome = "cannot tell"
-        because = f"this test set finds differences from about {share(detectable)} on"
-    headline = {
-        "helped": "Pre-training helped",
-        "did not help": "Pre-training did not help",
-        "cannot tell": "Cannot tell whether pre-training helped",
-    }[outcome]
+    outcome, because, detectable = judge(difference, small)
+    if outcome == "helped" and (doubt := _disagreement(gain)):
+        outcome, because = "cannot tell", f"the interval lies above zero, but {doubt}"
+    headline = HEADLINES[outcome]
     draws = f"{ours.num_draws} draws" if ours.num_draws > 1 else "one draw: another may differ"
     sentence = (
         f"{headline}: with {100 * ours.fraction:g} % of the labels AUC "

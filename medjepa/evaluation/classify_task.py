@@ -18,7 +18,6 @@ from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import ConfigError
 from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.classify_data import ImageItems, Items, VolumeItems
-from medjepa.evaluation.classify_files import PARTS
 from medjepa.evaluation.classify_networks import check_methods, classifier_of, settings_of
 from medjepa.evaluation.classify_report import build_report
 from medjepa.evaluation.classify_results import FROZEN, ClassifyReport
@@ -28,6 +27,7 @@ from medjepa.evaluation.leaks import check_splits
 from medjepa.evaluation.material import Material
 from medjepa.evaluation.material_images import embed_images
 from medjepa.evaluation.material_volumes import Volumes, embed_volumes
+from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.pretraining_images import pretraining_images
 from medjepa.evaluation.request import Request
 from medjepa.evaluation.results import PRETRAINED, Check

@@ -30,8 +30,9 @@ from medjepa.evaluation.detection_results import (
 from medjepa.evaluation.detection_study import decide, tabulate
 from medjepa.evaluation.embed import untrained_twin
 from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.segmentation_data import Cases
-from medjepa.evaluation.segmentation_files import PARTS, part_name, settings_hash
+from medjepa.evaluation.segmentation_files import part_name, settings_hash
 from medjepa.evaluation.segmentation_networks import recipe_settings, settings_of
 from medjepa.evaluation.segmentation_task import (
     Pretrained,

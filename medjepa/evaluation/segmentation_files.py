@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from medjepa.data.files import PRIVATE_FILE_MODE, make_private_folder, write_atomic
-from medjepa.errors import DataError
-from medjepa.evaluation.results import plain_json
+from medjepa.evaluation.part_files import load_found, save_found
 from medjepa.evaluation.segmentation_planes import Plane
 from medjepa.evaluation.segmentation_results import CaseScore, Part, StructureScore
 
-PARTS, SCORES, PLANES = "parts", "scores.json", "planes"
+SCORES, PLANES = "scores.json", "planes"
 
 
 def part_name(method: str, fraction: float, fold: str, seed: int) -> str:
@@ -55,44 +54,21 @@ def save_planes(folder: Path, case: int, planes: Sequence[Plane]) -> None:
 
 
 def save_part(folder: Path, part: Part, settings: Mapping[str, object]) -> None:
-    """Write what one network scored, when all of it is there: this file says that it is done.
-
-    Args:
-        folder: of the part.
-        part: its numbers.
-        settings: what the numbers depend on; the next run compares them.
-    """
-    content = plain_json({"settings": dict(settings), "part": asdict(part)})
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    write_atomic(folder / SCORES, (text + "\n").encode())
+    """Write what one network scored, when all of it is there."""
+    save_found(folder / SCORES, asdict(part), settings)
 
 
 def load_part(folder: Path, settings: Mapping[str, object]) -> Part | None:
     """Read what a network scored; None if it has not got so far.
 
     Raises:
-        DataError: it was trained under other settings; they are named.
+        DataError: it was trained under other settings, which are named, or is damaged.
     """
-    path = folder / SCORES
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        given, plain = content["settings"], content["part"]
-        cases = tuple(_case(case) for case in plain.pop("cases"))
-        part = Part(**plain, cases=cases)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); remove the folder {folder} and run again"
-        ) from error
-    asked = json.loads(json.dumps(dict(settings), default=str))
-    differing = sorted(k for k in {*given, *asked} if given.get(k) != asked.get(k))
-    if differing:
-        named = "; ".join(f"{k} was {given.get(k)}, now {asked.get(k)}" for k in differing[:4])
-        raise DataError(
-            f"{folder}: was made with other settings ({named}); give another out=, or remove it"
-        )
-    return part
+
+    def build(plain: dict[str, Any]) -> Part:
+        return Part(**{**plain, "cases": tuple(_case(case) for case in plain["cases"])})
+
+    return load_found(folder / SCORES, settings, build)
 
 
 def load_planes(folder: Path, case: int) -> tuple[Plane, ...]:

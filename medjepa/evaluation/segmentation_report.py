@@ -11,8 +11,9 @@ import torch
 
 from medjepa import __version__
 from medjepa.evaluation.dice import Structure
+from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.results import Check
-from medjepa.evaluation.segmentation_files import PARTS, load_planes, part_name
+from medjepa.evaluation.segmentation_files import load_planes, part_name
 from medjepa.evaluation.segmentation_planes import Plane
 from medjepa.evaluation.segmentation_results import (
     CaseScore,

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from medjepa.evaluation.dice import Structure
 from medjepa.evaluation.metrics import Integers
+from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.segmentation_data import Cases
 from medjepa.evaluation.segmentation_files import (
-    PARTS,
     load_part,
     part_name,
     save_part,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import ConfigError
 from medjepa.evaluation.leaks import check_patients, check_pretraining
+from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.results import Check
 from medjepa.evaluation.runs import PRETRAINING_KEYS, run_folder
 from medjepa.evaluation.segmentation_data import Cases
-from medjepa.evaluation.segmentation_files import PARTS, settings_hash
+from medjepa.evaluation.segmentation_files import settings_hash
 from medjepa.evaluation.segmentation_networks import (
     check_methods,
     learner,
@@ -233,17 +235,7 @@ def _stores(config: Config, pipeline: VolumePipeline) -> list[VolumeStore]:
         spacing=pipeline.spacing,
         contrasts=pipeline.contrasts,
         fourth_axis=pipeline.fourth_axis,
-        intensity=replace(pipeline.intensity, modality=None),
-        selection=selection_of(data),
-        privacy=config.privacy,
-        modality=pipeline.intensity.modality if data.modality == "auto" else data.kinds_of_image,
-        table=data.table,
-        image_column=data.image_column,
-        group_column=data.group_column if isinstance(data.group_column, str) else None,
-        pattern=data.pattern,
-        cache_dir=data.cache_dir or None,
-        num_workers=data.num_workers,
-        progress=progress,
+        **_reading(config, pipeline),
     )
 
 
@@ -260,17 +252,7 @@ def image_stores(config: Config, pipeline: Pipeline) -> list[Store]:
         size=height if height == width else (height, width),
         fit=pipeline.fit,
         frames_per_clip=data.frames_per_clip,
-        intensity=replace(pipeline.intensity, modality=None),
-        selection=selection_of(data),
-        privacy=config.privacy,
-        modality=pipeline.intensity.modality if data.modality == "auto" else data.kinds_of_image,
-        table=data.table,
-        image_column=data.image_column,
-        group_column=data.group_column if isinstance(data.group_column, str) else None,
-        pattern=data.pattern,
-        cache_dir=data.cache_dir or None,
-        num_workers=data.num_workers,
-        progress=progress,
+        **_reading(config, pipeline),
     )
 
 
@@ -319,3 +301,23 @@ def write_case_list(
         name = paths.get((store_of(case), key), "")
         table.writerow((case, int(patient), f"./{name}" if name[:1] in "=+-@" else name))
     write_private(out, "cases.csv", text.getvalue().encode())
+
+
+def _reading(config: Config, pipeline: Pipeline | VolumePipeline) -> dict[str, Any]:
+    """How files are read, for images and volumes alike."""
+    data = config.data
+    return {
+        "intensity": replace(pipeline.intensity, modality=None),
+        "selection": selection_of(data),
+        "privacy": config.privacy,
+        "modality": (
+            pipeline.intensity.modality if data.modality == "auto" else data.kinds_of_image
+        ),
+        "table": data.table,
+        "image_column": data.image_column,
+        "group_column": data.group_column if isinstance(data.group_column, str) else None,
+        "pattern": data.pattern,
+        "cache_dir": data.cache_dir or None,
+        "num_workers": data.num_workers,
+        "progress": progress,
+    }

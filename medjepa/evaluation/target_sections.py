@@ -27,7 +27,7 @@ from medjepa.evaluation.target_fits import (
     usable,
 )
 from medjepa.evaluation.task import Task
-from medjepa.evaluation.verdict import MIN_PATIENTS, WORTHWHILE, interval, share
+from medjepa.evaluation.verdict import HEADLINES, MIN_PATIENTS, interval, judge, share
 
 RARE_PATIENTS = 10
 """A finding of fewer test patients is flagged and kept out of the macro average."""
@@ -222,21 +222,10 @@ def target_verdict(
     gain = differences[UNTRAINED]
     ours, untrained = estimates[PRETRAINED][name], estimates[UNTRAINED][name]
     too_few = (num_test if num_patients is None else num_patients) < MIN_PATIENTS
-    outcome, detectable = "cannot tell", gain.detectable
-    if too_few or gain.low is None or gain.high is None:
-        because, detectable = "too few test patients for an interval", None
-    elif gain.low > 0:
-        outcome, because = "helped", "the whole interval of the gain lies above zero"
-    elif gain.high < WORTHWHILE:
-        outcome = "did not help"
-        because = f"a gain of {share(WORTHWHILE)} or more is ruled out"
-    else:
-        because = f"this test set finds differences from about {share(detectable)} on"
-    headline = {
-        "helped": "Pre-training helped",
-        "did not help": "Pre-training did not help",
-        "cannot tell": "Cannot tell whether pre-training helped",
-    }[outcome]
+    outcome, because, detectable = judge(
+        gain, "too few test patients for an interval" if too_few else ""
+    )
+    headline = HEADLINES[outcome]
     who = f"{num_test:,} test images"
     who += ", patients unknown" if num_patients is None else f" of {num_patients:,} patients"
     of = f" over {len(parts)} findings" if target.kind == "multilabel" else ""

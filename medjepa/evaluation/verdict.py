@@ -36,6 +36,12 @@ MIN_PATIENTS = 20
 MIN_CLASS_PATIENTS = 5
 """Likewise for the patients of the rarest class."""
 
+HEADLINES: dict[str, str] = {
+    "helped": "Pre-training helped",
+    "did not help": "Pre-training did not help",
+    "cannot tell": "Cannot tell whether pre-training helped",
+}
+
 
 def share(value: float | None, *, sign: bool = False) -> str:
     """Write .957, 1.000, or +.012 as tables do; a dash where there is no number."""
@@ -53,6 +59,26 @@ def interval(estimate: Estimate, *, sign: bool = False) -> str:
     if estimate.low is None or estimate.high is None:
         return "[no interval]"
     return f"[{share(estimate.low, sign=sign)}, {share(estimate.high, sign=sign)}]"
+
+
+def judge(gain: Estimate, too_small: str = "") -> tuple[str, str, float | None]:
+    """Apply the rule to a gain alone: the outcome, why, and the difference that could be found.
+
+    Args:
+        gain: pre-trained minus what it is compared with; more is better.
+        too_small: why this test set cannot decide, as half a sentence; "" if it can.
+    """
+    if too_small or gain.low is None or gain.high is None:
+        return "cannot tell", too_small or "this test set gives no interval", None
+    detectable = gain.detectable
+    if gain.low > 0:
+        return "helped", "the whole interval of the gain lies above zero", detectable
+    if gain.high < 0:
+        return "did not help", "the whole interval of the gain lies below zero", detectable
+    if gain.high < WORTHWHILE:
+        return "did not help", f"a gain of {share(WORTHWHILE)} or more is ruled out", detectable
+    found = f"this test set finds differences from about {share(detectable)} on"
+    return "cannot tell", found, detectable
 
 
 def decide(
@@ -79,29 +105,11 @@ def decide(
     against = {comparison.against: comparison for comparison in comparisons}
     gain = against[UNTRAINED]
     ours, untrained = rows[PRETRAINED].probe.auc, rows[UNTRAINED].probe.auc
-    low, high = gain.difference.low, gain.difference.high
-    detectable = gain.difference.detectable
-    if confounded:
-        outcome, detectable = "cannot tell", None
-        because = "either may be recognition of that"
-    elif too_small or low is None or high is None:
-        outcome, detectable = "cannot tell", None
-        because = too_small or "this test set gives no interval"
-    elif low > 0:
-        outcome, because = "helped", "the whole interval of the gain lies above zero"
-    elif high < WORTHWHILE:
-        outcome = "did not help"
-        because = f"a gain of {share(WORTHWHILE)} or more is ruled out"
-        if high < 0:
-            because = "the whole interval of the gain lies below zero"
-    else:
-        outcome = "cannot tell"
-        because = f"this test set finds differences from about {share(detectable)} on"
-    headline = {
-        "helped": "Pre-training helped",
-        "did not help": "Pre-training did not help",
-        "cannot tell": "Cannot tell whether pre-training helped",
-    }[outcome]
+    because, detectable = "either may be recognition of that", None
+    outcome = "cannot tell"
+    if not confounded:
+        outcome, because, detectable = judge(gain.difference, too_small)
+    headline = HEADLINES[outcome]
     who = f"{num_test:,} test image{'s' if num_test != 1 else ''}"
     who += ", patients unknown" if num_patients is None else f" of {num_patients:,} patients"
     sentence = (

@@ -1,5 +1,7 @@
 """Cells of a table in words, alike on the page and in the terminal."""
 
+from collections.abc import Sequence
+
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.verdict import interval, share
@@ -35,3 +37,14 @@ def number(value: float, *, sign: bool = False) -> str:
     if value != 0 and (abs(value) < 0.0005 or abs(value) >= 1000):
         return f"{value:{'+' if sign else ''}.3g}".replace("-", "−")
     return share(value, sign=sign)
+
+
+def fraction_name(fraction: float) -> str:
+    """Write "all labels" or "10 % of the labels"."""
+    return "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
+
+
+def span(values: Sequence[float]) -> str:
+    """Write 12, or 12–15 where networks differ."""
+    low, high = min(values), max(values)
+    return f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f}–{high:,.0f}"

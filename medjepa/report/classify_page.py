@@ -17,6 +17,7 @@ from medjepa.evaluation.verdict import (
     interval,
     share,
 )
+from medjepa.report.cells import fraction_name, span
 from medjepa.report.classify_figures import curve_figure
 from medjepa.report.html import OUTCOME_STYLES, template
 
@@ -80,9 +81,7 @@ def render_classification(report: ClassifyReport) -> str:
             fraction: [row for row in report.rows if row.fraction == fraction]
             for fraction in report.fractions
         },
-        label=lambda fraction: (
-            "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
-        ),
+        label=fraction_name,
         gain={
             (d.against, d.fraction): d.difference for d in report.differences if d.metric == "auc"
         },
@@ -94,9 +93,3 @@ def render_classification(report: ClassifyReport) -> str:
         min_patients=MIN_PATIENTS,
         min_class_patients=MIN_CLASS_PATIENTS,
     )
-
-
-def span(values: tuple[float, ...]) -> str:
-    """Write 12, or 12–15 where draws differ."""
-    low, high = min(values), max(values)
-    return f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f}–{high:,.0f}"

@@ -1,4 +1,4 @@
-"""The page of a detection study, its numbers, and a table of its boxes."""
+"""The page of a detection study, its numbers, and a table of its classes."""
 
 import base64
 import csv
@@ -26,11 +26,11 @@ from medjepa.evaluation.detection_study import WORTHWHILE
 from medjepa.evaluation.detection_task import ShownImage
 from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
 from medjepa.report import svg
+from medjepa.report.cells import fraction_name
 from medjepa.report.html import OUTCOME_STYLES, template
-from medjepa.report.segmentation_page import fraction_name
 from medjepa.report.svg import WIDTH, Frame
 
-PAGE, NUMBERS, CASES = "index.html", "results.json", "cases.csv"
+PAGE, NUMBERS, CLASSES = "index.html", "results.json", "classes.csv"
 SHOWN_SCORE = 0.3
 """Found boxes with a lower score are not drawn; fixed, not chosen on the test."""
 _JPEG_QUALITY = 88
@@ -38,23 +38,25 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenDetection:
-    """Where the page, the numbers and the table of images lie."""
+    """Where the page, the numbers and the table of classes lie."""
 
     page: Path
     numbers: Path
-    cases: Path
+    classes: Path
 
 
 def write_detection(
     report: DetectionReport, shown: Sequence[ShownImage], folder: str | Path
 ) -> WrittenDetection:
-    """Write `index.html`, `results.json` and `cases.csv`, each complete or not there."""
+    """Write `index.html`, `results.json` and `classes.csv`, each complete or not there."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    written = WrittenDetection(page=folder / PAGE, numbers=folder / NUMBERS, cases=folder / CASES)
+    written = WrittenDetection(
+        page=folder / PAGE, numbers=folder / NUMBERS, classes=folder / CLASSES
+    )
     numbers = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomic(written.numbers, (numbers + "\n").encode())
-    write_atomic(written.cases, class_table(report).encode())
+    write_atomic(written.classes, class_table(report).encode())
     write_atomic(written.page, render_detection(report, shown).encode())
     return written
 

@@ -23,6 +23,7 @@ from medjepa.evaluation.segmentation_results import (
 )
 from medjepa.evaluation.segmentation_verdict import WORTHWHILE
 from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
+from medjepa.report.cells import fraction_name, span
 from medjepa.report.html import OUTCOME_STYLES, template
 from medjepa.report.segmentation_figures import (
     difference_figure,
@@ -99,13 +100,8 @@ def render_study(report: SegmentationReport, shown: Sequence[ShownCase]) -> str:
         unit="patients" if report.patients_known else "cases",
         worthwhile=WORTHWHILE,
         min_patients=MIN_PATIENTS,
-        span=_span,
+        span=span,
     )
-
-
-def fraction_name(fraction: float) -> str:
-    """Write "all labels" or "10 % of the labels"."""
-    return "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
 
 
 def distance(estimate: Estimate) -> Markup:
@@ -117,12 +113,6 @@ def distance(estimate: Estimate) -> Markup:
     return Markup("{:.2f} <small>[{:.2f}, {:.2f}]</small>").format(
         estimate.value, estimate.low, estimate.high
     )
-
-
-def _span(values: Sequence[float]) -> str:
-    """Write 12, or 12–15 where networks differ."""
-    low, high = min(values), max(values)
-    return f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f}–{high:,.0f}"
 
 
 def _gains(report: SegmentationReport) -> dict[tuple[str, float], Estimate]:

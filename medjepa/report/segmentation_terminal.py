@@ -15,8 +15,8 @@ from medjepa.evaluation.segmentation_results import (
     SegmentationRow,
 )
 from medjepa.evaluation.verdict import interval, share
+from medjepa.report.cells import fraction_name
 from medjepa.report.segmentation_figures import two_lines
-from medjepa.report.segmentation_page import fraction_name
 
 _COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}
 _MARKS = {True: "✓", False: "!", None: "?"}

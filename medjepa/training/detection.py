@@ -25,16 +25,9 @@ from medjepa.objectives.volume_augmentation import (
     draw_labelled_view,
     render_labelled_view,
 )
-from medjepa.training.finetune import (
-    Finetuned,
-    FinetuneSettings,
-    Progress,
-    planned_indices,
-    train_steps,
-)
+from medjepa.training.finetune import FinetuneSettings
+from medjepa.training.finetune_steps import Finetuned, Progress, planned_indices, train_steps
 from medjepa.training.interrupts import StopWish
-from medjepa.training.optim import clip_gradient
-from medjepa.training.timing import TRIAL_STEPS
 from medjepa.utils import progress as shown
 
 POSE = Pose(degrees=0.0, log_scale=0.3, log_stretch=0.1, shift=0.15)
@@ -124,12 +117,6 @@ class _LossOf:
         ]
         scores, quality, found = self.network(images.to(self.device))
         return detection_loss(scores, quality, found, targets)
-
-    def trial(self, step: int) -> None:
-        """A step without its update, to see how long one takes."""
-        loss = self(step % TRIAL_STEPS)
-        loss.backward()  # type: ignore[no-untyped-call]
-        float(clip_gradient(self.network, self.settings.gradient_clip))
 
     def _views(
         self, drawn: Sequence[BoxedImage], step: int

@@ -80,7 +80,7 @@ def test_training_sees_the_training_cases_and_no_other(monkeypatch):
 
     def train(network, data, **arguments):
         asked["data"] = data
-        return Finetuned(num_steps=5, seconds=1.0)
+        return Finetuned(num_steps=5, seconds=1.0, best_step=5)
 
     monkeypatch.setattr(segmentation_volumes, "VolumeDataset", dataset)
     monkeypatch.setattr(

@@ -9,13 +9,9 @@ from torch import nn
 from medjepa.errors import CheckpointError, ConfigError, TrainingError
 from medjepa.models.encoder import ViTEncoder
 from medjepa.models.segmenter import Segmenter
-from medjepa.training.finetune import (
-    FILE,
-    FinetuneSettings,
-    finetune_segmenter,
-    planned_indices,
-)
+from medjepa.training.finetune import FinetuneSettings, finetune_segmenter
 from medjepa.training.finetune_optim import build_finetune_optimizer, layer_of
+from medjepa.training.finetune_steps import FILE, planned_indices
 from medjepa.training.interrupts import StopWish
 from medjepa.training.segmentation_crops import LabelledCrops
 
