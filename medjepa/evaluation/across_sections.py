@@ -14,7 +14,7 @@ from medjepa.evaluation.labelled_data import SOURCE
 from medjepa.evaluation.metrics import Floats, Integers, macro_auc
 from medjepa.evaluation.protocol import Measured
 from medjepa.evaluation.results import MAJORITY, TITLES
-from medjepa.evaluation.robustness_index import NUM_NEIGHBOURS, robustness_index
+from medjepa.evaluation.robustness_index import MOST_IMAGES, NUM_NEIGHBOURS, robustness_index
 from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.subgroups import (
     MIN_SUBGROUP_PATIENTS,
@@ -131,12 +131,19 @@ def _index(context: Context, sites: Subgrouping) -> Section:
             f"Robustness index (de Jong et al. 2025): among the {NUM_NEIGHBOURS} nearest other "
             "patients' images by cosine, same class at another site, as a share of those and of "
             "other class at the same site. Below one half, the site decides who is near. “By "
-            f"chance”: neighbours drawn at random. {int((sites.codes >= 0).sum()):,} images, sites "
+            f"chance”: neighbours drawn at random. {_looked_at(sites)}, sites "
             f"by “{sites.column}”; first seed; intervals: bootstrap over patients."
         ),
         columns=("Features", "Robustness index", "By chance"),
         rows=tuple(rows),
     )
+
+
+def _looked_at(sites: Subgrouping) -> str:
+    known = int((sites.codes >= 0).sum())
+    if known <= MOST_IMAGES:
+        return f"{known:,} images"
+    return f"{MOST_IMAGES:,} images, drawn from {known:,}"
 
 
 def subgroup_sections(context: Context) -> list[Section]:

@@ -4,6 +4,8 @@ Pixels' principal components and histograms of oriented gradients (Dalal and Tri
 a fixed small size, so that they cost seconds on any data.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
@@ -55,11 +57,16 @@ def pixel_vectors(images: Images) -> Images:
 
 def principal_components(pixels: Images, train: Integers) -> Floats:
     """Project rows (N, D) on 64 components fitted on the training rows; (N, <= 64)."""
-    num_components = min(NUM_COMPONENTS, len(train) - 1, pixels.shape[1])
+    return fit_components(pixels[train])(pixels)
+
+
+def fit_components(pixels: Images) -> Callable[[Images], Floats]:
+    """Fit 64 components on training rows (N, D); returns what projects other rows on them."""
+    num_components = min(NUM_COMPONENTS, len(pixels) - 1, pixels.shape[1])
     if num_components < 1:
-        return np.zeros((len(pixels), 1))
-    model = PCA(num_components, random_state=0).fit(pixels[train])
-    return np.asarray(model.transform(pixels), np.float64)
+        return lambda rows: np.zeros((len(rows), 1))
+    model = PCA(num_components, random_state=0).fit(pixels)
+    return lambda rows: np.asarray(model.transform(rows), np.float64)
 
 
 def oriented_gradients(images: Images) -> Images:

@@ -159,7 +159,10 @@ def _peer(comparison: SegmentationComparison, row: SegmentationRow, num_patients
     """Where the pre-trained network stands beside another one."""
     difference, dice = comparison.difference, row.foreground.scores["dice"]
     position = "cannot be told apart from"
-    if num_patients >= MIN_PATIENTS and difference.low is not None and difference.high is not None:
+    if num_patients < MIN_PATIENTS:
+        # An interval of few patients may lie beside zero without deciding anything.
+        position = "is not ranked against"
+    elif difference.low is not None and difference.high is not None:
         if difference.low > 0:
             position = "is better than"
         elif difference.high < 0:

@@ -164,6 +164,8 @@ def test_with_few_patients_nothing_is_decided():
     found = verdict(values + 0.1, values)
     assert found.outcome == "cannot tell"
     assert found.detectable is None
+    beside = verdict(values + 0.1, values, unet=values - 0.3)
+    assert "is not ranked against MONAI's U-Net" in beside.baseline
 
 
 def test_the_peer_is_named_with_its_distance():
