@@ -15,17 +15,13 @@ steps takes at most 4 minutes: 2 hours at most for all of them, less where they 
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-PARTS = ("train", "val", "test")
+from npz_images import unpacked
 
 
 def main() -> None:
@@ -84,27 +80,6 @@ def pretrain(asked: argparse.Namespace, folder: Path, run: Path) -> None:
         "model.num_directions=256",
         *(["resume=true"] if begun else []),
     )
-
-
-def unpacked(source: Path, out: Path) -> Path:
-    """The images of an .npz as files with a table; what is there already is taken."""
-    folder = out / source.stem
-    table = folder / "labels.csv"
-    if table.is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [("file", "label", "split")]
-    with np.load(source) as arrays:
-        for part in PARTS:
-            pairs = zip(arrays[f"{part}_images"], arrays[f"{part}_labels"].ravel(), strict=True)
-            for number, (image, label) in enumerate(pairs):
-                name = f"{part}_{number:06d}.png"
-                Image.fromarray(image).save(folder / name)
-                rows.append((name, str(int(label)), part))
-    # The table is written last: it says that the images are all there.
-    with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return folder
 
 
 def medjepa(*arguments: str) -> None:

@@ -1,0 +1,318 @@
+"""The frozen table: every protocol on every real set, one page; goes on if stopped.
+
+    python benchmarks/frozen_table.py DATA OUT [NAME or NAME=FOLDER ...] [--minutes 6]
+        [--steps 300] [--model vit_ti8_64] [--seed 0] [--with key=value ...]
+
+DATA holds the sets of `frozen_sets.SETS` under their names; NAME=FOLDER takes one from elsewhere.
+Each set's encoder is pre-trained on its training part alone, for `--minutes` or, so that another
+machine makes the same table, for `--steps`; then the frozen encoder is judged by `medjepa evaluate`
+and, with decoders, by `medjepa finetune`. What is finished is not done again. A stage that fails is
+named, the others go on, and the exit status is 1. `--with` goes to every verb.
+
+Written: OUT/index.html, OUT/table.csv, OUT/table.json (with the seconds of each stage, by the wall
+and of the processor), OUT/pages/STAGE/index.html, OUT/logs/STAGE.log.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frozen_page import write_table_files
+from frozen_rows import rows_of
+from frozen_sets import SETS, NotThere, source
+
+CHEST, ADULTS, SKIN, SKIN_28 = "cxr_kermany", "cxr_nih_224", "derm_isic_uda1", "dermamnist"
+VESSELS, MEMBRANES, CELLS = "retina_chase", "em_membrane", "bccd"
+LABELS = {CHEST: "label", ADULTS: "label", SKIN: "benign_malignant", SKIN_28: "label"}
+NETWORKS = "methods=[pretrained,scratch,frozen_linear,frozen_light]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One command of the table.
+
+    Attributes:
+        name: of its page and its log; pre-trainings are called after their set.
+        title: what the reader sees.
+        sets: whose images it needs.
+        verb: of medjepa.
+        arguments: beside data, checkpoint and out.
+        run: set of the encoder that is judged; "" for a pre-training.
+    """
+
+    name: str
+    title: str
+    sets: tuple[str, ...]
+    verb: str
+    arguments: tuple[str, ...]
+    run: str = ""
+
+
+def main() -> int:
+    """Do what is not done yet; write the table after every stage."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("sets", nargs="*", metavar="NAME or NAME=FOLDER")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=6)
+    length.add_argument("--steps", type=int)
+    parser.add_argument("--model", default="vit_ti8_64")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--with", dest="further", nargs="*", default=[], metavar="key=value")
+    asked = parser.parse_intermixed_args()
+    folders = chosen_folders(parser, asked)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    sources: dict[str, tuple[str, ...]] = {}
+    failures: dict[str, str] = {}
+    for name, folder in folders.items():
+        try:
+            sources[name] = source(name, folder, asked.out.resolve(), asked.seed)
+        except NotThere as error:
+            failures[name] = str(error)
+            print(f"{name}: not measured: {error}", flush=True)
+    stages = [one for one in plan(asked) if set(one.sets) <= set(folders)]
+    for stage in stages:
+        missing = [name for name in (*stage.sets, stage.run) if name and name in failures]
+        if missing:
+            failures[stage.name] = f"not measured: {missing[0]} failed"
+        else:
+            failure = do(stage, sources, asked)
+            if failure:
+                failures[stage.name] = failure
+                print(f"{stage.name}: failed: {failure}", flush=True)
+        collect(stages, failures, asked)
+    print(f"The table: {asked.out / 'index.html'}")
+    return 1 if failures else 0
+
+
+def chosen_folders(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> dict[str, Path]:
+    """Where each set lies that was asked for."""
+    folders = {}
+    for text in asked.sets or SETS:
+        name, equals, folder = text.partition("=")
+        if name not in SETS:
+            parser.error(f"no set {name!r}; one of {', '.join(SETS)}")
+        folders[name] = (Path(folder) if equals else asked.data / name).resolve()
+    return folders
+
+
+def plan(asked: argparse.Namespace) -> list[Stage]:
+    """Every stage; what is worth most comes first."""
+    return [
+        pretraining(CHEST, asked),
+        judged(CHEST, "classes", "Pneumonia of children", "few_shot=true"),
+        pretraining(ADULTS, asked),
+        judged(ADULTS, "classes", "Pneumonia of adults", "few_shot=true",
+               "shortcut=[view,age,sex]"),
+        elsewhere(CHEST),
+        elsewhere(ADULTS),
+        Stage(
+            name=f"{ADULTS}-findings",
+            title="Fourteen findings of adults",
+            sets=(ADULTS,),
+            verb="evaluate",
+            arguments=("label=findings", "target=multilabel"),
+            run=ADULTS,
+        ),
+        judged(CHEST, "robustness", "Pneumonia of children, spoilt images", "corruptions=true",
+               ood=ADULTS),
+        pretraining(SKIN, asked),
+        judged(SKIN, "classes", "Malignant skin lesions", "few_shot=true"),
+        pretraining(SKIN_28, asked),
+        judged(SKIN_28, "classes", "Seven skin lesions"),
+        judged(CHEST, "last4", "Pneumonia of children, last four blocks", "features=last4"),
+        judged(ADULTS, "last4", "Pneumonia of adults, last four blocks", "features=last4",
+               "shortcut=[view,age,sex]"),
+        judged(SKIN, "last4", "Malignant skin lesions, last four blocks", "features=last4"),
+        pretraining(MEMBRANES, asked),
+        decoded(MEMBRANES, "Membranes", NETWORKS, "background=255", "names=[membrane]",
+                "longer_side=256", "steps=100"),
+        pretraining(VESSELS, asked),
+        decoded(VESSELS, "Retinal vessels", NETWORKS, "labels={name}_1stHO.png", "names=[vessel]",
+                "longer_side=512", "overlap=0.25", "steps=60"),
+        pretraining(CELLS, asked),
+        decoded(CELLS, "Blood cells", "task=detect", "longer_side=160", "steps=300"),
+        judged(SKIN_28, "few-shot", "Seven skin lesions, few labels", "few_shot=true"),
+    ]  # fmt: skip
+
+
+def pretraining(name: str, asked: argparse.Namespace) -> Stage:
+    """The encoder of a set, from its training part alone."""
+    if asked.steps is None:
+        # Epochs without end: the minutes decide.
+        length = ("training.num_epochs=1000000", f"training.max_minutes={asked.minutes:g}")
+    else:
+        length = ("training.num_epochs=1000000", f"training.max_steps={asked.steps}")
+    return Stage(
+        name=name,
+        title=f"Pre-training on {name}",
+        sets=(name,),
+        verb="pretrain",
+        arguments=(
+            f"model={asked.model}",
+            *length,
+            # A small set is passed through in few steps: a warm-up of ten passes is then too short
+            # and for thousands of images too long.
+            "training.warmup_epochs=4",
+            f"training.batch_size={16 if name in (VESSELS, MEMBRANES) else 64}",
+            "training.learning_rate=0.002",
+            "training.lambda_reg=0.388",
+            "masking.mask_ratio=0.7",
+            "model.num_directions=256",
+        ),
+    )
+
+
+def judged(name: str, protocol: str, title: str, *arguments: str, ood: str = "") -> Stage:
+    """`medjepa evaluate` on the set's own label."""
+    return Stage(
+        name=f"{name}-{protocol}",
+        title=title,
+        sets=(name, ood) if ood else (name,),
+        verb="evaluate",
+        arguments=(f"label={LABELS[name]}", *arguments, *((f"ood={ood}",) if ood else ())),
+        run=name,
+    )
+
+
+def elsewhere(name: str) -> Stage:
+    """Children to adults and back, with the encoder of one of them."""
+    return Stage(
+        name=f"{name}-across",
+        title=f"Pneumonia, children to adults and back, encoder of {name}",
+        sets=(CHEST, ADULTS),
+        verb="evaluate",
+        arguments=("label=label", "across=site", "shortcut=none"),
+        run=name,
+    )
+
+
+def decoded(name: str, title: str, *arguments: str) -> Stage:
+    """`medjepa finetune` with masks or boxes."""
+    return Stage(
+        name=f"{name}-decoded",
+        title=title,
+        sets=(name,),
+        verb="finetune",
+        arguments=arguments,
+        run=name,
+    )
+
+
+def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namespace) -> str:
+    """Run a stage that is not finished; "" where it is well, else what went wrong."""
+    record = asked.out / "costs" / f"{stage.name}.json"
+    arguments = command(stage, sources, asked)
+    before: dict[str, Any] = json.loads(record.read_text("utf-8")) if record.is_file() else {}
+    if before and before["arguments"] != arguments:
+        return f"{asked.out} holds it with other settings: name another OUT"
+    if before.get("finished"):
+        return ""
+    resumed = stage.verb == "pretrain" and any((asked.out / "runs" / stage.name).rglob("last.pt"))
+    print(f"{stage.name}: {stage.verb}", flush=True)
+    log = asked.out / "logs" / f"{stage.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start, used = time.monotonic(), _processor_seconds()
+    status: int | None = None
+    try:
+        with log.open("a", encoding="utf-8") as file:
+            status = subprocess.run(  # noqa: S603 - our own command
+                [
+                    sys.executable,
+                    "-m",
+                    "medjepa",
+                    *arguments,
+                    *(["resume=true"] if resumed else []),
+                ],
+                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            ).returncode
+    finally:
+        # A stop with Ctrl-C counts too: the seconds are those of all attempts together.
+        record.parent.mkdir(parents=True, exist_ok=True)
+        cost = {
+            "arguments": arguments,
+            "finished": status == 0,
+            "wall_seconds": before.get("wall_seconds", 0) + time.monotonic() - start,
+            "processor_seconds": before.get("processor_seconds", 0) + _processor_seconds() - used,
+        }
+        record.write_text(json.dumps(cost, indent=1), encoding="utf-8")
+    if status == 0:
+        print(f"{stage.name}: {cost['wall_seconds']:.0f} s by the wall, "
+              f"{cost['processor_seconds']:.0f} s of the processor", flush=True)  # fmt: skip
+        return ""
+    last = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    return f"exit status {status}; {log}: {' / '.join(last[-3:])}"
+
+
+def command(
+    stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namespace
+) -> list[str]:
+    """The stage's verb and arguments."""
+    out = asked.out.resolve()
+    images = sources[stage.sets[0]]
+    arguments = list(stage.arguments)
+    if stage.name.endswith("-across"):
+        both = ",".join(sources[name][0].removeprefix("data=") for name in stage.sets)
+        images = (f"data=[{both}]",)
+    # The folder of other images is known only now.
+    arguments = [
+        f"ood={sources[stage.sets[1]][0].removeprefix('data=')}" if one.startswith("ood=") else one
+        for one in arguments
+    ]
+    if stage.verb == "pretrain":
+        place = [f"out={out / 'runs' / stage.name}"]
+    else:
+        place = [f"checkpoint={out / 'runs' / stage.run}", f"out={out / 'pages' / stage.name}"]
+    return [stage.verb, *images, *arguments, *place, f"seed={asked.seed}", *asked.further]
+
+
+def collect(stages: list[Stage], failures: dict[str, str], asked: argparse.Namespace) -> None:
+    """Gather what is finished into the table."""
+    rows, heads = [], []
+    for stage in stages:
+        record = asked.out / "costs" / f"{stage.name}.json"
+        cost: dict[str, Any] = json.loads(record.read_text("utf-8")) if record.is_file() else {}
+        results = asked.out / "pages" / stage.name / "results.json"
+        there = bool(cost.get("finished")) and results.is_file()
+        found = json.loads(results.read_text("utf-8")) if there else None
+        if found is not None:
+            rows += rows_of(found, set_name=" + ".join(stage.sets[:1]), stage=stage.name)
+        heads.append(
+            {
+                "stage": stage.name,
+                "title": stage.title,
+                "verb": stage.verb,
+                "encoder": stage.run or stage.name,
+                "finished": bool(cost.get("finished")),
+                "failure": failures.get(stage.name, ""),
+                "wall_seconds": cost.get("wall_seconds"),
+                "processor_seconds": cost.get("processor_seconds"),
+                "verdict": found["verdict"] if found is not None else None,
+            }
+        )
+    write_table_files(asked.out, rows, heads, length=_length(asked), seed=asked.seed)
+
+
+def _length(asked: argparse.Namespace) -> str:
+    size = f"{asked.model}, "
+    return size + (f"{asked.minutes:g} minutes" if asked.steps is None else f"{asked.steps} steps")
+
+
+def _processor_seconds() -> float:
+    """Of all commands that were run and are over, and of what they started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    sys.exit(main())
