@@ -36,6 +36,8 @@ ALPHA = 0.1
 COVERAGES = (0.5, 0.8, 0.9, 1.0)
 CURVE = "reliability"
 CURVE_BINS = 10
+AS_FITTED, TEMPERED = "as fitted", "with temperature"
+"""Chances as the probe gives them, and with the temperature."""
 
 Rows = dict[str, tuple[Calibrated, ...]]
 
@@ -78,8 +80,8 @@ def _calibration(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> S
     cells: list[tuple[Cell, ...]] = []
     for key, found in rows.items():
         for words, chances in (
-            ("as fitted", [one.test_chances for one in found]),
-            ("with temperature", [one.tempered for one in found]),
+            (AS_FITTED, [one.test_chances for one in found]),
+            (TEMPERED, [one.tempered for one in found]),
         ):
             wide = [_error_of(one, labels, EQUAL_WIDTH) for one in chances]
             full = [_error_of(one, labels, EQUAL_MASS) for one in chances]
@@ -99,7 +101,7 @@ def _calibration(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> S
                         part, [partial(mean_of, log_loss(one, labels)) for one in chances]
                     ),
                     bootstrapped(part, [partial(macro_auc, labels, one) for one in chances]),
-                    1.0 if words == "as fitted" else float(np.mean(temperatures)),
+                    1.0 if words == AS_FITTED else float(np.mean(temperatures)),
                 )
             )
     held_out = rows[PRETRAINED][0].held_out
@@ -134,8 +136,8 @@ def _curve(found: tuple[Calibrated, ...], task: Task, part: PatientBootstrap) ->
     two = len(task.class_names) == 2
     cells: list[tuple[Cell, ...]] = []
     for words, chances in (
-        ("as fitted", found[0].test_chances),
-        ("with temperature", found[0].tempered),
+        (AS_FITTED, found[0].test_chances),
+        (TEMPERED, found[0].tempered),
     ):
         if two:
             predicted, outcome = chances[:, 1], (labels == 1).astype(np.float64)

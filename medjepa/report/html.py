@@ -2,6 +2,7 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from medjepa.evaluation.calibration_sections import CURVE
 from medjepa.evaluation.label_efficiency import COARSE_GRID
 from medjepa.evaluation.probes import C_GRID
 from medjepa.evaluation.results import LabelPoint, Report
@@ -20,6 +21,10 @@ from medjepa.report.figures import (
     map_figure,
     seed_legend,
 )
+from medjepa.report.reliability_figure import reliability_figure
+
+FIGURES = {CURVE: reliability_figure}
+"""What is drawn from a section's table, by its key."""
 
 OUTCOME_STYLES = {"helped": "good", "did not help": "bad", "cannot tell": "unsure"}
 
@@ -44,6 +49,7 @@ def render_html(report: Report) -> str:
         interval=interval,
         written=written,
         report=report,
+        figures={s.key: FIGURES[s.key](s) for s in report.sections if s.key in FIGURES},
         outcome_style=OUTCOME_STYLES[report.verdict.outcome],
         against={comparison.against: comparison for comparison in report.comparisons},
         by_study=any(row.study is not None for row in report.methods),

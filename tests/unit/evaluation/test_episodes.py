@@ -159,6 +159,10 @@ def test_the_table_tells_spread_over_episodes_from_sampling_error(monkeypatch):
         area = five["AUC, mean of episodes"]
         assert area.low < area.value < area.high
         assert one["2.5 % of episodes"] < one["AUC, mean of episodes"].value
+        accuracies = [row["balanced accuracy, mean and 95 % of episodes"] for row in (one, five)]
+        assert all(a.low < a.value < a.high for a in accuracies)
+        # More images, less chance in their draw; the test patients are the same.
+        assert accuracies[1].standard_error < accuracies[0].standard_error
     silent = assess(
         [
             Features(key=PRETRAINED, arrays=(rows[0],)),
