@@ -13,7 +13,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from medjepa.evaluation.metrics import Floats, Integers
-from medjepa.evaluation.weighing import mean_of
 
 NUM_BINS = 15
 EQUAL_WIDTH, EQUAL_MASS = "equal width", "equal mass"
@@ -171,12 +170,11 @@ def risk_at(confidence: Floats, wrong: Floats, coverage: float, weights: Floats)
         coverage: share that is kept, in (0, 1].
         weights: (R, N) of the images.
     """
-    order, mean_wrong = _by_confidence(confidence, wrong)
-    ordered = weights[:, order]
+    ordered, mean_wrong = _by_confidence(confidence, wrong, weights)
     total = ordered.cumsum(1)
     asked = coverage * total[:, -1:]
     kept = np.clip(asked - (total - ordered), 0, ordered)  # the image at the edge counts in part
-    return mean_of(mean_wrong, kept)
+    return mean_rows(mean_wrong, kept)
 
 
 def area_under_risk(confidence: Floats, wrong: Floats, weights: Floats | None = None) -> Floats:
@@ -186,8 +184,7 @@ def area_under_risk(confidence: Floats, wrong: Floats, weights: Floats | None = 
     error rate. Arguments as in `risk_at`.
     """
     weights = np.ones((1, len(wrong))) if weights is None else weights
-    order, mean_wrong = _by_confidence(confidence, wrong)
-    ordered = weights[:, order]
+    ordered, mean_wrong = _by_confidence(confidence, wrong, weights)
     total = ordered.cumsum(1)
     risk = (ordered * mean_wrong).cumsum(1) / np.where(total > 0, total, 1)
     return mean_rows(risk, ordered)
@@ -198,9 +195,14 @@ def mean_rows(values: Floats, weights: Floats) -> Floats:
     return np.asarray((values * weights).sum(1) / weights.sum(1))
 
 
-def _by_confidence(confidence: Floats, wrong: Floats) -> tuple[Integers, Floats]:
-    """Places by falling confidence, and the mean of `wrong` over equally confident images."""
+def _by_confidence(confidence: Floats, wrong: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Weights by falling confidence, and the share of equally confident images that is wrong.
+
+    Both (R, N): of images that are equally sure each resample holds others.
+    """
     order = np.argsort(-confidence, kind="stable")
-    _, group = np.unique(-confidence[order], return_inverse=True)
-    mean = np.bincount(group, wrong[order]) / np.bincount(group)
-    return order, mean[group]
+    ordered = weights[:, order]
+    first = np.flatnonzero(np.append(True, np.diff(confidence[order]) != 0))
+    total = np.add.reduceat(ordered, first, axis=1)
+    share = np.add.reduceat(ordered * wrong[order], first, axis=1) / np.where(total > 0, total, 1)
+    return ordered, np.repeat(share, np.diff(np.append(first, len(order))), axis=1)

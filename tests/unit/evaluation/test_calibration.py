@@ -112,3 +112,21 @@ def test_risk_falls_with_coverage_only_if_confidence_says_something():
     for values in (wrong, np.sort(wrong)):
         assert area_under_risk(flat, values)[0] == pytest.approx(wrong.mean())
         assert risk_at(flat, values, 0.5, ones)[0] == pytest.approx(wrong.mean())
+
+
+@pytest.mark.parametrize("digits", [1, 9], ids=["many are equally sure", "none are"])
+def test_the_risk_of_a_resample_is_that_of_its_images(digits):
+    rng = np.random.default_rng(1)
+    confidence = rng.random(300).round(digits)
+    wrong = (rng.random(300) > confidence).astype(float)
+    counts = rng.multinomial(300, np.full(300, 1 / 300), size=5).astype(float)
+    rows = [np.repeat(np.arange(300), row.astype(int)) for row in counts]
+    for coverage in (0.3, 0.8, 1.0):
+        expected = [risk_at(confidence[r], wrong[r], coverage, np.ones((1, 300)))[0] for r in rows]
+        assert risk_at(confidence, wrong, coverage, counts) == pytest.approx(expected)
+    # An image that stands twice is judged once both are kept: the area differs by less than 1 / N.
+    expected = [area_under_risk(confidence[r], wrong[r])[0] for r in rows]
+    assert area_under_risk(confidence, wrong, counts) == pytest.approx(expected, abs=1 / 300)
+    # Where all are equally sure there is nothing but the share that is wrong, which varies.
+    flat, shares = np.full(300, 0.5), [wrong[r].mean() for r in rows]
+    assert area_under_risk(flat, wrong, counts) == pytest.approx(shares)

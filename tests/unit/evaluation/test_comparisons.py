@@ -17,7 +17,17 @@ def _few_settings(monkeypatch):
     monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (1e-2, 1.0))
 
 
-def study(num_patients=120, *, num_classes=2, images=1, seed=0, leads=(2.0, 0.5, 2.0), seeds=(0,)):
+def study(
+    num_patients=120,
+    *,
+    num_classes=2,
+    images=1,
+    seed=0,
+    leads=(2.0, 0.5, 2.0),
+    seeds=(0,),
+    alike=0.0,
+):
+    """`alike`: noise that all methods and seeds share, beside noise of their own of deviation 1."""
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(num_patients), images)
     target = (group % num_classes).astype(np.int64)
@@ -30,8 +40,10 @@ def study(num_patients=120, *, num_classes=2, images=1, seed=0, leads=(2.0, 0.5,
         test=np.flatnonzero(group >= num_patients // 2),
     )
 
+    common = alike * rng.normal(size=(len(target), 4))
+
     def array(lead):
-        return np.eye(num_classes, 4)[target] * lead + rng.normal(size=(len(target), 4))
+        return np.eye(num_classes, 4)[target] * lead + common + rng.normal(size=(len(target), 4))
 
     methods = [
         Features(key=PRETRAINED, arrays=tuple(array(leads[0]) for _ in seeds), seeds=seeds),
@@ -46,18 +58,40 @@ def section(report, key="comparisons"):
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows], found
 
 
-@pytest.mark.parametrize(("num_classes", "images"), [(2, 1), (2, 3), (3, 2)])
-def test_delong_and_bootstrap_agree(num_classes, images):
-    methods, task = study(300, num_classes=num_classes, images=images)
-    report = assess(methods, task, fractions=(), num_resamples=1000)
+def splits(task, num):
+    """The split that is there, and others of the same patients."""
+    group = np.array(task.groups)
+    found = [task]
+    for seed in range(1, num):
+        names = np.random.default_rng(seed).permutation(np.unique(group))
+        tested = np.isin(group, names[: len(names) // 2])
+        found.append(replace(task, train=np.flatnonzero(~tested), test=np.flatnonzero(tested)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "images", "seeds", "num_splits"),
+    [(2, 1, (0,), 1), (2, 3, (0,), 1), (3, 2, (0,), 1), (2, 1, (0, 1, 2), 1), (3, 1, (0, 1), 3)],
+)
+def test_delong_and_bootstrap_agree(num_classes, images, seeds, num_splits):
+    # Noise is mostly shared: a difference that is not paired would be seen as twice as uncertain.
+    options = {"num_classes": num_classes, "images": images, "seeds": seeds}
+    methods, task = study(300, alike=2.0, leads=(3.0, 2.0, 3.0), **options)
+    tasks = splits(task, num_splits)
+    report = assess(methods, tasks, fractions=(), num_resamples=1000)
     rows, found = section(report)
-    name = "DeLong" if images == 1 else "clustered DeLong"
+    name = "DeLong" if images == num_splits == 1 else "clustered DeLong"
     for row in rows[1:]:
         drawn, direct = row["difference, bootstrap"], row[f"difference, {name}"]
         assert direct.value == pytest.approx(drawn.value, abs=1e-12)
-        assert direct.standard_error == pytest.approx(drawn.standard_error, rel=0.2)
+        # A standard deviation of 1,000 resamples is known to 2 %.
+        assert direct.standard_error == pytest.approx(drawn.standard_error, rel=0.1)
     for row, method in zip(rows, report.methods, strict=True):
-        assert row[f"AUC, {name}"].value == pytest.approx(method.probe.auc.value, abs=1e-12)
+        drawn, direct = method.probe.auc, row[f"AUC, {name}"]
+        assert direct.value == pytest.approx(drawn.value, abs=1e-12)
+        assert direct.standard_error == pytest.approx(drawn.standard_error, rel=0.1)
+    apart = np.hypot(rows[0][f"AUC, {name}"].standard_error, rows[1][f"AUC, {name}"].standard_error)
+    assert rows[1][f"difference, {name}"].standard_error < 0.75 * apart
     assert "n = " in found.note
     assert "percentile" in found.note.lower()
 
@@ -79,6 +113,13 @@ def test_better_worse_and_equal_are_told_apart_after_holm():
     rows, _ = section(assess(turned, task, fractions=(), num_resamples=100))
     assert rows[1]["pre-trained is"] == "worse"
     assert "Holm: corrected for 3 comparisons" in found.note
+
+
+def test_what_is_significant_alone_is_not_called_so_beside_others():
+    methods, task = study(300, seed=4, leads=(1.6, 1.2, 1.2))
+    rows, _ = section(assess(methods, task, fractions=(), num_resamples=20))
+    assert rows[2]["p"] < 0.05 <= rows[2]["p, Holm"]
+    assert rows[2]["pre-trained is"] == "cannot tell"
 
 
 def test_a_small_test_set_is_called_small_and_a_tiny_one_makes_no_test():

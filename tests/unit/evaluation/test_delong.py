@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.delong import (
     area_estimate,
     components,
@@ -121,8 +120,17 @@ def test_equal_scores_differ_by_nothing_and_perfect_ones_have_no_interval():
     assert two_sided(difference_estimate(0.3, 0.0)) is None
     assert area_estimate(1.0, 0.0).low is None
     assert difference_estimate(0.1, np.nan).low is None
-    two_errors = Estimate(value=0.1, low=0.0, high=0.2, standard_error=0.05)
+
+
+def test_a_normal_interval_and_its_p_value_by_hand():
+    two_errors = difference_estimate(0.1, 0.05**2)
+    assert two_errors.standard_error == pytest.approx(0.05)
+    assert (two_errors.low, two_errors.high) == pytest.approx((0.002, 0.198), abs=1e-4)
+    # Two standard errors either way; just where the interval ends, p is 5 %.
     assert two_sided(two_errors) == pytest.approx(0.0455, abs=1e-4)
+    assert two_sided(difference_estimate(-0.1, 0.05**2)) == two_sided(two_errors)
+    at_the_end = difference_estimate(two_errors.value - two_errors.low, 0.05**2)
+    assert two_sided(at_the_end) == pytest.approx(0.05)
 
 
 def test_an_area_stays_between_0_and_1_and_a_patient_alone_has_no_variance():
