@@ -14,13 +14,21 @@ ALARM_SPREAD = 0.02
 ALARM_PREDICTION = 0.001
 
 
+RANKME_EPSILON = 1e-7
+"""Added to every share in RankMe, as published."""
+
+
 def rankme(embeddings: Float[Tensor, "n d"]) -> float:
     """Return the effective rank: exp of the entropy of the singular values' shares.
 
     Between 1 (all embeddings on a line) and min(n, d). Source: Garrido et al., arXiv 2210.02885.
     """
-    values = torch.linalg.svdvals(embeddings.double())
-    shares = values / values.sum().clamp(min=1e-12) + 1e-7
+    return effective_rank(torch.linalg.svdvals(embeddings.double()), epsilon=RANKME_EPSILON)
+
+
+def effective_rank(values: Float[Tensor, " k"], *, epsilon: float) -> float:
+    """Return exp of the entropy of the shares of values >= 0, each share raised by `epsilon`."""
+    shares = values / values.sum().clamp(min=1e-12) + epsilon
     return float(torch.exp(-(shares * shares.log()).sum()))
 
 
