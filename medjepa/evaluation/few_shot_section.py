@@ -56,8 +56,8 @@ def few_shot_sections(context: Context) -> list[Section]:
         f"test images; in brackets its 95 % interval over test {unit} (DeLong, clustered by "
         f"{unit[:-1]}). Brackets behind balanced accuracy, and the last three columns, are the "
         "spread over episodes, which is no sampling error: no episode is chosen. Logistic "
-        f"regression: no intercept, C fixed at {STRENGTH:g}. Neighbours: all support images, at most the nearest 20, weighted by "
-        "exp(cosine / 0.07)."
+        f"regression: no intercept, C fixed at {STRENGTH:g}. Neighbours: all support images, at "
+        "most the nearest 20, weighted by exp(cosine / 0.07)."
     )
     if left_out:
         note += f" Left out, a class has too few training {unit}: {', '.join(left_out)} shots."
