@@ -87,7 +87,12 @@ def main() -> int:
             failure = do(stage, sources, asked)
             if failure:
                 failures[stage.name] = failure
-                print(f"{stage.name}: failed: {failure}", flush=True)
+                print(
+                    f"{stage.name}: failed: {failure}",
+                    *last_words(stage, asked),
+                    sep="\n  ",
+                    flush=True,
+                )
         collect(stages, failures, asked)
     print(f"The table: {asked.out / 'index.html'}")
     return 1 if failures else 0
@@ -213,7 +218,7 @@ def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namesp
     arguments = command(stage, sources, asked)
     before: dict[str, Any] = json.loads(record.read_text("utf-8")) if record.is_file() else {}
     if before and before["arguments"] != arguments:
-        return f"{asked.out} holds it with other settings: name another OUT"
+        return "OUT holds it with other settings: name another OUT"
     if before.get("finished"):
         return ""
     resumed = stage.verb == "pretrain" and any((asked.out / "runs" / stage.name).rglob("last.pt"))
@@ -250,8 +255,14 @@ def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namesp
         print(f"{stage.name}: {cost['wall_seconds']:.0f} s by the wall, "
               f"{cost['processor_seconds']:.0f} s of the processor", flush=True)  # fmt: skip
         return ""
-    last = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    return f"exit status {status}; {log}: {' / '.join(last[-3:])}"
+    return f"exit status {status}, see logs/{log.name}"
+
+
+def last_words(stage: Stage, asked: argparse.Namespace) -> list[str]:
+    """The end of a stage's log, for the terminal: it may name folders, which no page does."""
+    log = asked.out / "logs" / f"{stage.name}.log"
+    text = log.read_text("utf-8", errors="replace") if log.is_file() else ""
+    return [line for line in text.splitlines() if line.strip()][-3:]
 
 
 def command(
