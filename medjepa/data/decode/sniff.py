@@ -85,10 +85,7 @@ def _head(path: str) -> bytes:
     try:
         status = os.stat(path)  # noqa: PTH116  (the path must stay as it was given)
         if stat.S_ISDIR(status.st_mode):
-            can_open = os.access(path, os.R_OK | os.X_OK)
-            raise InputError(
-                path, "a folder, not a file" if can_open else "a folder that cannot be opened"
-            )
+            raise InputError(path, _why_not_a_folder(path))
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe would wait for ever for somebody to write to it.
             raise InputError(path, "not a regular file (a pipe, a socket or a device)")
@@ -100,7 +97,19 @@ def _head(path: str) -> bytes:
         if isinstance(error, InputError):
             raise
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(path, f"cannot be opened: {reason}") from error
+        what = "a link that " if isinstance(error, OSError) and Path(path).is_symlink() else ""
+        raise InputError(path, f"{what}cannot be opened: {reason}") from error
+
+
+def _why_not_a_folder(path: str) -> str:
+    if Path(path).is_symlink():
+        # Followed, it could lead out of what was given, or round in a circle.
+        return (
+            "a link to a folder: inside the given folder such links are not followed; give the "
+            "folder that it leads to (several: data=[A,B]), or put a copy in its place"
+        )
+    can_open = os.access(path, os.R_OK | os.X_OK)
+    return "a folder, not a file" if can_open else "a folder that cannot be opened"
 
 
 def _inflated_head(head: bytes) -> bytes:
