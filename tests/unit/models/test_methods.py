@@ -1,7 +1,5 @@
 """Every method: the same encoder, same seed same result, and what keeps it from collapse."""
 
-import copy
-
 import pytest
 import torch
 
@@ -122,7 +120,10 @@ def test_mae_compares_normalised_patches():
 def test_the_teacher_is_the_moving_average_after_k_steps(name):
     model = build(name, momentum=0.9)
     model.set_run_length(total_steps=11, steps_per_epoch=2)
-    expected = copy.deepcopy(model.encoder.blocks[0].mlp[0].weight.detach())
+    followed = [(model.teacher.encoder.blocks[0].mlp[0], model.encoder.blocks[0].mlp[0])]
+    if name == "dino":
+        followed.append((model.teacher_head.layers[0], model.head.layers[0]))
+    expected = [trained.weight.detach().clone() for _, trained in followed]
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=10.0)
     for step in range(5):
         if step:
@@ -133,15 +134,20 @@ def test_the_teacher_is_the_moving_average_after_k_steps(name):
                 if name == "ijepa"
                 else 1 - 0.1 * (1 + torch.cos(torch.tensor(torch.pi * share)).item()) / 2
             )
-            expected = keep * expected + (1 - keep) * model.encoder.blocks[0].mlp[0].weight.detach()
+            expected = [
+                keep * own + (1 - keep) * trained.weight.detach()
+                for own, (_, trained) in zip(expected, followed, strict=True)
+            ]
         output = model(images())
-        assert torch.allclose(model.teacher.encoder.blocks[0].mlp[0].weight, expected, atol=1e-6)
+        for own, (average, _) in zip(expected, followed, strict=True):
+            assert torch.allclose(average.weight, own, atol=1e-6)
         optimizer.zero_grad()
         output["total_loss"].backward()
         optimizer.step()
-    assert not torch.allclose(expected, model.encoder.blocks[0].mlp[0].weight, atol=1e-4)
+    for own, (_, trained) in zip(expected, followed, strict=True):
+        assert not torch.allclose(own, trained.weight, atol=1e-4)
     model.finish()
-    assert torch.allclose(model.encoder.blocks[0].mlp[0].weight, expected, atol=1e-6)
+    assert torch.allclose(followed[0][1].weight, expected[0], atol=1e-6)
 
 
 def test_prototypes_stand_still_in_the_first_epoch_and_have_length_1():
