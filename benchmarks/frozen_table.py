@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,8 @@ from frozen_sets import SETS, NotThere, source
 CHEST, ADULTS, SKIN, SKIN_28 = "cxr_kermany", "cxr_nih_224", "derm_isic_uda1", "dermamnist"
 VESSELS, MEMBRANES, CELLS = "retina_chase", "em_membrane", "bccd"
 LABELS = {CHEST: "label", ADULTS: "label", SKIN: "benign_malignant", SKIN_28: "label"}
+STOPPED = 130
+"""Exit status of what Ctrl-C has stopped."""
 NETWORKS = "methods=[pretrained,scratch,frozen_linear,frozen_light]"
 
 
@@ -228,19 +231,7 @@ def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namesp
     start, used = time.monotonic(), _processor_seconds()
     status: int | None = None
     try:
-        with log.open("a", encoding="utf-8") as file:
-            status = subprocess.run(  # noqa: S603 - our own command
-                [
-                    sys.executable,
-                    "-m",
-                    "medjepa",
-                    *arguments,
-                    *(["resume=true"] if resumed else []),
-                ],
-                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            ).returncode
+        status = run_command([*arguments, *(["resume=true"] if resumed else [])], log)
     finally:
         # A stop with Ctrl-C counts too: the seconds are those of all attempts together.
         record.parent.mkdir(parents=True, exist_ok=True)
@@ -256,6 +247,34 @@ def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namesp
               f"{cost['processor_seconds']:.0f} s of the processor", flush=True)  # fmt: skip
         return ""
     return f"exit status {status}, see logs/{log.name}"
+
+
+def run_command(arguments: list[str], log: Path) -> int:
+    """Run `medjepa`, its words into a log; returns the exit status.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or an end was asked for; the command has saved what it had.
+    """
+    with (
+        log.open("a", encoding="utf-8") as file,
+        subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "medjepa", *arguments],
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # it heard Ctrl-C too, and saves
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    if status in (STOPPED, -signal.SIGTERM):
+        raise KeyboardInterrupt
+    return status
 
 
 def last_words(stage: Stage, asked: argparse.Namespace) -> list[str]:
@@ -326,4 +345,8 @@ def _processor_seconds() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on.", file=sys.stderr)
+        sys.exit(STOPPED)

@@ -42,10 +42,11 @@ def reliability_figure(section: Section) -> Markup:
     kinds = [kind for kind in STYLES if any(one.kind == kind for one in bins)]
     if not bins:
         return Markup("")
-    plot = 330
+    plot = 346
     height = plot + 44 + len(kinds) * (_STRIP + _GAP) + 22
-    frame = Frame(left=44, top=10, right=WIDTH - 16, bottom=plot, low=(0, 0), high=(1, 1))
+    frame = Frame(left=44, top=26, right=WIDTH - 16, bottom=plot, low=(0, 0), high=(1, 1))
     parts = [
+        svg.text(4, 12, "share that came true, 95 % interval", style="name"),
         svg.y_axis(frame, share),
         svg.x_axis(frame, svg.ticks(0, 1), share, "predicted chance, mean of a bin"),
         svg.line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "diagonal"),

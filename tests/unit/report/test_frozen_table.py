@@ -4,7 +4,6 @@ import csv
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import frozen_table
 import pytest
@@ -144,21 +143,23 @@ def commands(monkeypatch):
     """Every stage succeeds but those whose command holds one of these words."""
     ran, broken = [], set()
 
-    def run(arguments, *, env, stdout, stderr):
-        ran.append(arguments[3:])
+    def run(arguments, log):
+        ran.append(arguments)
         words = " ".join(arguments)
+        if "stop" in broken:
+            raise KeyboardInterrupt
         if any(word in words for word in broken):
-            stdout.write("evaluate: the images are made of cheese\n")
-            return SimpleNamespace(returncode=2)
-        if arguments[3] != "pretrain":
+            log.write_text("evaluate: the images are made of cheese\n")
+            return 2
+        if arguments[0] != "pretrain":
             out = next(a for a in arguments if a.startswith("out=")).removeprefix("out=")
             folder = Path(out)
             folder.mkdir(parents=True)
-            found = detected() if arguments[3] == "finetune" else evaluated()
+            found = detected() if arguments[0] == "finetune" else evaluated()
             (folder / "results.json").write_text(json.dumps(found))
-        return SimpleNamespace(returncode=0)
+        return 0
 
-    monkeypatch.setattr(frozen_table.subprocess, "run", run)
+    monkeypatch.setattr(frozen_table, "run_command", run)
     return ran, broken
 
 
@@ -211,3 +212,29 @@ def test_without_its_pretraining_a_set_is_not_measured(tmp_path, commands, monke
     whole = json.loads((tmp_path / "out" / "table.json").read_text())
     assert all(one["failure"] for one in whole["stages"])
     assert not whole["rows"]
+
+
+def test_a_stopped_stage_is_not_taken_for_done_and_its_seconds_count(
+    tmp_path, commands, monkeypatch
+):
+    ran, broken = commands
+    (tmp_path / "cxr_kermany").mkdir()
+    asked = (tmp_path, tmp_path / "out", "cxr_kermany", "--steps", "5")
+    broken.add("stop")
+    with pytest.raises(KeyboardInterrupt):
+        table(monkeypatch, *asked)
+    assert [one[0] for one in ran] == ["pretrain"]
+    cost = tmp_path / "out" / "costs" / "cxr_kermany.json"
+    known = json.loads(cost.read_text())
+    assert not known["finished"]
+    cost.write_text(json.dumps({**known, "processor_seconds": 100.0}))
+    broken.clear()
+    assert table(monkeypatch, *asked) == 0
+    assert ran[1] == ran[0]
+    assert json.loads(cost.read_text())["processor_seconds"] >= 100
+
+
+def test_a_command_gives_its_status_and_its_words(tmp_path):
+    log = tmp_path / "log"
+    assert frozen_table.run_command(["no-such-verb"], log) == 2
+    assert "no-such-verb" in log.read_text()
