@@ -15,16 +15,19 @@ from medjepa.checkpoint import load_encoder
 from medjepa.config import Config
 from medjepa.data.cache import ensure_store
 from medjepa.data.files import write_atomic
+from medjepa.data.preprocessing import Pipeline
 from medjepa.data.private_map import PRIVATE, write_private
 from medjepa.data.selection import selection_of
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset, check_intensity
 from medjepa.data.volume_cache import ensure_volumes
+from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
 from medjepa.encoders import Encoder, VolumeEncoder
 from medjepa.errors import DataError
 from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
 from medjepa.evaluation.material_volumes import Encoder3D, Volumes
+from medjepa.evaluation.planes import describe_planes
 from medjepa.evaluation.results import GRADIENTS, PIXELS, UNTRAINED
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
@@ -42,7 +45,7 @@ class Embedded:
         paths: (N,) the file below its source; private.
         stores: where they lie.
         places: (N,) number of each row's item, counted through the stores in turn.
-        baselines: name -> (N, D) of what needs no training, where asked; of images only.
+        baselines: name -> (N, D) of what needs no training, where asked.
     """
 
     features: NDArray[np.float32]
@@ -59,7 +62,7 @@ def embed_sources(config: Config, *, progress: Progress, baselines: bool = False
     Args:
         config: the settings.
         progress: shows how far the work is.
-        baselines: also describe images by an untrained encoder, by pixels and by gradients.
+        baselines: also describe everything by an untrained encoder, by pixels and by gradients.
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
@@ -68,7 +71,7 @@ def embed_sources(config: Config, *, progress: Progress, baselines: bool = False
     assert isinstance(config.checkpoint, str)
     encoder = load_encoder(config.checkpoint, device=config.hardware.device)
     if isinstance(encoder, VolumeEncoder):
-        return _volumes(encoder, config, progress)
+        return _volumes(encoder, config, progress, baselines)
     return _images(encoder, config, progress, baselines)
 
 
@@ -91,8 +94,13 @@ def write_embeddings(found: Embedded, out: str | Path, kind: str) -> Path:
     return out / name
 
 
-def _images(encoder: Encoder, config: Config, progress: Progress, baselines: bool) -> Embedded:
-    data, pipeline = config.data, encoder.pipeline
+def image_stores(pipeline: Pipeline, config: Config, progress: Progress) -> list[Store]:
+    """Open or prepare `data=` as an encoder of images takes it.
+
+    Raises:
+        DataError: a source cannot be used.
+    """
+    data = config.data
     height, width = pipeline.size
     stores = ensure_store(
         data.sources,
@@ -112,6 +120,12 @@ def _images(encoder: Encoder, config: Config, progress: Progress, baselines: boo
         progress=progress,
     )
     check_intensity(stores, pipeline.intensity)
+    return stores
+
+
+def _images(encoder: Encoder, config: Config, progress: Progress, baselines: bool) -> Embedded:
+    pipeline = encoder.pipeline
+    stores = image_stores(pipeline, config, progress)
     images = StoreDataset(
         stores,
         image_size=pipeline.image_size or pipeline.size,
@@ -135,8 +149,15 @@ def _images(encoder: Encoder, config: Config, progress: Progress, baselines: boo
     )
 
 
-def _volumes(encoder: VolumeEncoder, config: Config, progress: Progress) -> Embedded:
-    data, pipeline = config.data, encoder.pipeline
+def volume_stores(
+    pipeline: VolumePipeline, config: Config, progress: Progress
+) -> list[VolumeStore]:
+    """Open or prepare `data=` as an encoder of volumes or clips takes it.
+
+    Raises:
+        DataError: a source cannot be used.
+    """
+    data = config.data
     stores = ensure_volumes(
         data.sources,
         spacing=pipeline.spacing,
@@ -157,29 +178,50 @@ def _volumes(encoder: VolumeEncoder, config: Config, progress: Progress) -> Embe
         progress=progress,
     )
     check_intensity(stores, pipeline.intensity)
+    return stores
+
+
+def _volumes(
+    encoder: VolumeEncoder, config: Config, progress: Progress, baselines: bool
+) -> Embedded:
+    pipeline = encoder.pipeline
+    stores = volume_stores(pipeline, config, progress)
     asked = config.evaluation
     volumes = Volumes(stores, pipeline, clips=asked.clips, overlap=asked.overlap)
-    one = {"": Encoder3D(encoder.model, torch.device(encoder.device))}
+    device = torch.device(encoder.device)
+    encoders = {"": Encoder3D(encoder.model, device)}
+    if baselines:
+        twin = untrained_twin(encoder.model, seed=config.seed)
+        encoders[UNTRAINED] = Encoder3D(twin, device)
     found = [(store, index) for store in stores for index in range(len(store))]
-    rows, items, kept, numbers = [], [], [], []
+    rows: dict[str, list[NDArray[np.float32]]] = {"": []}
+    items, kept, numbers = [], [], []
     paths = _paths(stores)
     with progress("embed volumes and clips", len(found)) as advance:
         for number, (store, index) in enumerate(found):
             if volumes.takes(number):
                 for part, place in enumerate(volumes.places(number)):
-                    means, weighed = volumes.embed_place(place, one, asked.batch_size)
-                    rows.append(means[""])
+                    means, weighed = volumes.embed_place(place, encoders, asked.batch_size)
+                    if baselines:
+                        plain = describe_planes(volumes.planes_of_place(place), {})
+                        means |= {name: plain[name] for name in (PIXELS, GRADIENTS)}
+                    for name, row in means.items():
+                        rows.setdefault(name, []).append(row)
                     item = store.items[index]
                     items.append((item.key, part, item.group, len(weighed)))
                     kept.append(paths[number])
                     numbers.append(number)
             advance(1)
+    if not items:
+        raise DataError(f"nothing here is a {pipeline.kind}, which is what this checkpoint takes")
+    arrays = {name: np.stack(row) for name, row in rows.items()}
     return Embedded(
-        features=np.stack(rows),
+        features=arrays.pop(""),
         items=tuple(items),
         paths=tuple(kept),
         stores=stores,
         places=np.asarray(numbers, np.int64),
+        baselines=arrays,
     )
 
 

@@ -274,12 +274,14 @@ class Volumes:
     def planes(self, item: int) -> Iterator[Floats32]:
         """Planes or frames (C, H, W) of one item, evenly over its first axis; of all its slices."""
         places = self.places(item)
-        most = max(1, MOST_PLANES // len(places))
         for number in places:
-            length, height, width = self.dataset.items[number].shape
-            for plane in plane_numbers(length, most):
-                crop = Crop(number, (plane, 0, 0), (1, height, width))
-                yield self.dataset.read_crop(crop)[:, 0]
+            yield from self.planes_of_place(number, max(1, MOST_PLANES // len(places)))
+
+    def planes_of_place(self, number: int, most: int = MOST_PLANES) -> Iterator[Floats32]:
+        """As `planes`, of one item of the dataset (of a stack: one slice)."""
+        length, height, width = self.dataset.items[number].shape
+        for plane in plane_numbers(length, most):
+            yield self.dataset.read_crop(Crop(number, (plane, 0, 0), (1, height, width)))[:, 0]
 
 
 def _with_spacing(encoder: Encoder3D, spacing: Tensor) -> Callable[[Tensor], Tensor]:
