@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,9 +19,10 @@ from medjepa.data.private_map import (
     write_private,
 )
 from medjepa.data.source_tables import SourceTable, tables_beside
+from medjepa.data.spellings import one_code_each
 from medjepa.data.splits import check_no_group_crosses
 from medjepa.data.store import Store
-from medjepa.data.table_columns import group_cell
+from medjepa.data.table_columns import MISSING, group_cell
 from medjepa.data.tables import FileMatcher, class_names, read_table, split_column
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
@@ -31,7 +32,6 @@ FOLDER_LABEL = "folder"
 AUTO_SPLIT = "auto"
 CROSSING = "crossing.csv"
 """In a store's private folder: who is in several parts of a split that was refused."""
-_MISSING = ("", "nan", "na", "n/a", "null")
 # An image that lies in several parts under different names belongs to the last of these.
 _PART_ORDER = ("train", "val", "test")
 
@@ -48,6 +48,7 @@ class LabelledSet:
         split: the part that the table gives to each image, None if there is no such column.
         notes: what a reader of the results should know about the data.
         cells: every column of the table for these images, as the table writes it; private.
+        num_in_both: images whose copies the split puts into the test and elsewhere; in the test.
     """
 
     indices: np.ndarray
@@ -57,6 +58,7 @@ class LabelledSet:
     split: list[str] | None
     notes: list[str] = field(default_factory=list)
     cells: Mapping[str, list[str]] = field(default_factory=dict, repr=False)
+    num_in_both: int = 0
 
     @property
     def targets(self) -> np.ndarray:
@@ -100,9 +102,10 @@ def labelled(
             raise DataError(
                 f"no column {name!r} for {purpose}=; the table has {', '.join(columns)}"
             )
-    by_key, repeated = _one_row_per_image(rows, label, split_name)
+    by_key, repeated, num_in_both = _one_row_per_image(rows, label, split_name)
     notes += _left_out(rows, label) + repeated
-    return _build(store, by_key, label, group, split_name, notes)
+    found = _build(store, by_key, label, group, split_name, notes)
+    return replace(found, num_in_both=num_in_both)
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def _tables(
 
 def _one_row_per_image(
     rows: Sequence[_Row], label: str, split: str | None
-) -> tuple[dict[str, _Row], list[str]]:
+) -> tuple[dict[str, _Row], list[str], int]:
     """Choose a row for each image where a file occurs several times, and say what was chosen.
 
     Copies in several parts of the split count for the one that must not be trained on: else the
@@ -180,17 +183,19 @@ def _one_row_per_image(
     """
     copies: dict[str, list[_Row]] = {}
     for row in rows:
-        if row.values[label].lower() not in _MISSING:
+        if row.values[label].lower() not in MISSING:
             copies.setdefault(row.record.key, []).append(row)
     by_key: dict[str, _Row] = {}
-    moved = contradictory = 0
+    moved = in_both = contradictory = 0
     for key, same in copies.items():
         if label != split and len({row.values[label] for row in same}) > 1:
             contradictory += 1
             continue
         if split is not None:
             same.sort(key=lambda row: _part_rank(row.values[split]))
-            moved += same[0].values[split] != same[-1].values[split]
+            lowest, highest = (_part_rank(same[place].values[split]) for place in (0, -1))
+            moved += lowest < highest
+            in_both += lowest < highest == _part_rank("test")
         by_key[key] = same[-1]
     notes = []
     if moved:
@@ -200,9 +205,10 @@ def _one_row_per_image(
         )
     if contradictory:
         notes.append(
-            f"{contradictory} images occur several times with contradictory labels: left out"
+            f"{contradictory} images occur several times with contradictory labels: "
+            "they count for none"
         )
-    return by_key, notes
+    return by_key, notes, in_both
 
 
 def _part_rank(name: str) -> int:
@@ -211,7 +217,7 @@ def _part_rank(name: str) -> int:
 
 
 def _left_out(rows: Sequence[_Row], label: str) -> list[str]:
-    empty = sum(row.values[label].lower() in _MISSING for row in rows)
+    empty = sum(row.values[label].lower() in MISSING for row in rows)
     return [f"{empty} images have no {label} and are left out"] if empty else []
 
 
@@ -238,7 +244,14 @@ def _build(
         else [keyed_hash(secret, group_cell(row.values, group)) for row in rows]
     )
     parts = None if split is None else [row.values[split] for row in rows]
+    names = [group_cell(row.values, group) if group else row.record.patient for row in rows]
+    groups, respelled = one_code_each(groups, names)
     known_groups, group_notes = _complete(groups, [store.keys[i] for i in indices])
+    if respelled:
+        notes.append(
+            f"{respelled} patients are written in several ways (case, spaces, signs, zeros before "
+            "a number): each was taken for one"
+        )
     if parts is not None and known_groups is not None:
         _refuse_crossing(store, rows, group, known_groups, parts)
     if parts is not None:
@@ -261,7 +274,13 @@ def _refuse_crossing(
     groups: list[str],
     parts: list[str],
 ) -> None:
-    """Refuse a split that patients cross, and write for the owner who they are."""
+    """Refuse a split that patients cross, and write for the owner who they are.
+
+    Images without a part are in none.
+    """
+    parts = [_plain_part(part) for part in parts]
+    used = [place for place, part in enumerate(parts) if part]
+    rows, groups, parts = ([given[i] for i in used] for given in (rows, groups, parts))
     try:
         check_no_group_crosses(groups, parts)
     except DataError as error:
@@ -285,6 +304,13 @@ def _refuse_crossing(
         )
         write_private(store.path, CROSSING, text.getvalue().encode())
         raise DataError(f"{error} Who they are: {store.path / PRIVATE / CROSSING}") from error
+
+
+def _plain_part(name: str) -> str:
+    """A part by one name: Train and training are one."""
+    rank = _part_rank(name)
+    is_known = name.strip().lower().startswith(_PART_ORDER)
+    return _PART_ORDER[rank] if is_known else name.strip().lower()
 
 
 def _complete(groups: list[str], keys: list[str]) -> tuple[list[str] | None, list[str]]:

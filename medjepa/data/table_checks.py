@@ -4,11 +4,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medjepa.data.table_columns import group_column, label_columns, path_columns, split_column
+from medjepa.data.table_columns import (
+    MISSING,
+    group_column,
+    label_columns,
+    path_columns,
+    split_column,
+)
 from medjepa.errors import InputError, InputWarning
 
 _NUM_NAMED = 3
-_MISSING = frozenset(("", "nan", "na", "n/a", "null"))
 
 
 def check_rows(name: str, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
@@ -26,7 +31,7 @@ def check_rows(name: str, columns: Sequence[str], rows: Sequence[Mapping[str, st
     if group is not None and split is not None:
         _check_split(name, [(row[group], row[split]) for row in rows])
     for column in label_columns(columns):
-        missing = sum(row[column].lower() in _MISSING for row in rows)
+        missing = sum(row[column].lower() in MISSING for row in rows)
         if missing:
             warnings.warn(
                 f"{name}: {missing} of {len(rows)} values of the label column {column!r} are "

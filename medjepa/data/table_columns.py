@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
+MISSING = ("", "nan", "na", "n/a", "null", "<na>", "#n/a", "nat")
+"""Cells, in small letters, that say that there is no value: of tables, pandas, R and Excel."""
+
 _GROUP_NAMES = (
     "patient", "patientid", "patientname", "subject", "subjectid", "participant", "participantid",
     "lesion", "lesionid", "case", "caseid", "group", "groupid",

@@ -101,6 +101,8 @@ class PatientBootstrap:
 
     def samples(self, name: str, labels: Integers, scores: Floats) -> Floats:
         """The metric called `name` on every resample; labels (N,), scores (N, C) -> (R,)."""
+        if not len(self.counts):  # some class is absent from every draw
+            return np.zeros(0)
         step = max(1, _CELLS_AT_ONCE // len(labels))
         parts = [
             metric(name, labels, scores, self.counts[at : at + step][:, self.patient].astype(float))

@@ -196,7 +196,13 @@ def _checked(run: Run, material: Material, config: Config) -> tuple[Task, Sequen
     if run.used_keys is not None and isinstance(run.pipeline, Pipeline):
         before = pretraining_images(run.used_keys, [run.folder], config.data.cache_dir or None)
     tasks, checks, pairs = check_splits(
-        [labelled.task], material.pictures, material.prints, labelled.keys, run.used_keys, before
+        [labelled.task],
+        material.pictures,
+        material.prints,
+        labelled.keys,
+        run.used_keys,
+        before,
+        labelled.num_in_both,
     )
     test = labelled.task.test
     again = before.near(material.prints, labelled.keys, test) if before is not None else []

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medjepa.data.table_columns import group_column, path_columns, site_of, split_column
+from medjepa.data.table_columns import (
+    MISSING,
+    group_column,
+    path_columns,
+    site_of,
+    split_column,
+)
 from medjepa.errors import DataError
 from medjepa.evaluation.folds import group_index
 from medjepa.evaluation.metrics import Integers
@@ -34,7 +40,7 @@ OTHER = 0
 MOST_VALUES = 12
 """Numbers of which there are more become quarters."""
 
-_MISSING = ("", "nan", "na", "n/a", "null", "none", "unknown")
+_MISSING = (*MISSING, "none", "unknown")
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,4 +66,5 @@ def labelled_by_any(
         split=parts,
         notes=list(dict.fromkeys(note for one in sets for note in one.notes)),
         cells=cells,
+        num_in_both=max(one.num_in_both for one in sets),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from medjepa.data.labels import AUTO_SPLIT, LabelledSet
 from medjepa.data.phantoms import is_synthetic
 from medjepa.data.private_map import group_key, keyed_hash
+from medjepa.data.spellings import several_spellings
 from medjepa.data.splits import grouped_stratified_split
 from medjepa.data.store import Store
 from medjepa.data.volume_store import VolumeStore
@@ -45,6 +46,7 @@ class LabelledImages:
         synthetic: whether the images are generated.
         cells: column of the table -> (N,) what it says of each image; private.
         studies: (N,) keyed pseudonym of each image's study, "" where nobody says.
+        num_in_both: images that the table puts into the test and elsewhere, under several names.
     """
 
     indices: Integers
@@ -57,6 +59,7 @@ class LabelledImages:
     further: tuple[Task, ...] = ()
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     studies: tuple[str, ...] = ()
+    num_in_both: int = 0
 
 
 def gather(
@@ -99,6 +102,8 @@ def gather(
     num_unlabelled = sum(map(len, stores)) - sum(len(one.labels) for one in sets)
     if classes is not None:
         sets = classes.applied(sets, label)
+    else:
+        _refuse_spellings(label, [name for one in sets for name in one.class_names])
     starts = np.cumsum([0, *(len(store) for store in stores)])
     names = list(dict.fromkeys(name for one in sets for name in one.class_names))
     number = {name: index for index, name in enumerate(names)}
@@ -152,7 +157,19 @@ def gather(
         synthetic=_synthetic(stores, folders),
         cells=_cells(sets),
         studies=codes,
+        num_in_both=sum(one.num_in_both for one in sets),
     )
+
+
+def _refuse_spellings(label: str, names: Sequence[str]) -> None:
+    """Two spellings of one class would be told apart as two."""
+    if found := several_spellings(names):
+        shown = "; ".join(" and ".join(map(repr, group)) for group in found[:3])
+        raise DataError(
+            f"label {label!r}: {len(found)} classes are written in several ways ({shown}): write "
+            "each alike in the table, or name those that count as one in evaluation.positive="
+            f"[{','.join(found[0])}]"
+        )
 
 
 def _studies(

@@ -20,6 +20,7 @@ def check_splits(
     keys: Sequence[str],
     used: Collection[str] | None,
     before: PretrainingImages | None = None,
+    num_in_both: int = 0,
 ) -> tuple[list[Task], list[Check], list[tuple[int, int]]]:
     """Look for leaks in every split.
 
@@ -30,6 +31,7 @@ def check_splits(
         keys: (N,) hashes of the images' files.
         used: hashes of the files that pre-training recorded; None if it recorded none.
         before: those images of pre-training that are still here.
+        num_in_both: files that a given split puts into the test and elsewhere.
 
     Returns:
         The splits without training copies of test images; what was found, of several splits what
@@ -38,7 +40,7 @@ def check_splits(
     clean, found, pairs = [], [], set()
     for task in tasks:
         patients = check_patients(task)
-        train, copies = drop_copies(pictures, task.train, task.test)
+        train, copies = drop_copies(pictures, task.train, task.test, num_in_both)
         train, near, own = drop_near_copies(prints, train, task.test)
         seen = check_pretraining(
             keys, task.test, used, prints=prints, groups=task.groups, before=before
@@ -77,30 +79,40 @@ def check_patients(task: Task) -> Check:
     return Check(
         passed=True,
         text=f"No patient is on both sides: {len(set(train)):,} in training, "
-        f"{len(set(test)):,} in the test part.",
+        f"{len(set(test)):,} in the test part (one person under two names cannot be seen).",
     )
 
 
-def drop_copies(keys: Sequence[str], train: Integers, test: Integers) -> tuple[Integers, Check]:
+def drop_copies(
+    keys: Sequence[str], train: Integers, test: Integers, num_in_both: int = 0
+) -> tuple[Integers, Check]:
     """Leave training images out whose content is that of a test image.
 
     Args:
         keys: (N,) hashes of the images' contents.
         train: indices of the training images.
         test: indices of the test images.
+        num_in_both: files that the split puts on both sides; they are in the test only already.
 
     Returns:
         The training images that stay, and what was found.
     """
     tested = {keys[i] for i in test}
     copied = np.array([keys[i] in tested for i in train], dtype=bool)
-    if not copied.any():
+    found = []
+    if num_in_both:
+        found.append(
+            f"{num_in_both:,} files lie in the test and, under another name, in another part of the "
+            "table's split: they count for the test alone."
+        )
+    if copied.any():
+        found.append(
+            f"{int(copied.sum()):,} training images were identical to a test image: "
+            "they were left out of the training part."
+        )
+    if not found:
         return train, Check(passed=True, text="No image is on both sides (contents compared).")
-    return train[~copied], Check(
-        passed=False,
-        text=f"{int(copied.sum()):,} training images were identical to a test image: "
-        "they were left out of the training part.",
-    )
+    return train[~copied], Check(passed=False, text=" ".join(found))
 
 
 def drop_near_copies(

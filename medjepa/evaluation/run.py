@@ -191,7 +191,13 @@ def evaluate(
     if used is not None and not is_volume:
         before = pretraining_images(used, [run.folder for run in runs], cache_dir)
     tasks, checks, pairs = check_splits(
-        splits, material.pictures, material.prints, labelled.keys, used, before
+        splits,
+        material.pictures,
+        material.prints,
+        labelled.keys,
+        used,
+        before,
+        labelled.num_in_both,
     )
     tested = np.unique(np.concatenate([task.test for task in splits]))
     again = before.near(material.prints, labelled.keys, tested) if before is not None else []

@@ -3,6 +3,7 @@
 Legend: N images, K columns of values.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,16 +12,16 @@ import numpy as np
 
 from medjepa.config.evaluation import EvaluationConfig
 from medjepa.data.labels import LabelledSet
+from medjepa.data.table_columns import MISSING
 from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.metrics import Floats, Integers
 
 Kind = Literal["multilabel", "ordinal", "regression", "survival"]
 
-MISSING = ("", "nan", "na", "n/a", "null")
 NO_FINDING = ("no finding", "no findings", "none", "normal", "negative")
 """Entries of a column `A|B` that say that there is nothing; they are no finding of their own."""
 
-SEPARATOR = "|"
+SEPARATORS = re.compile(r"[|;]")
 _YES = ("1", "1.0", "true", "yes", "positive", "present", "y")
 _NO = ("0", "0.0", "false", "no", "negative", "absent", "n")
 _NUM_NAMED = 8
@@ -143,7 +144,7 @@ class TargetRule:
             ]
             return self.columns, np.array(yes_or_no, np.float64).T
         listed = [
-            None if _missing(cell) else [part.strip() for part in cell.split(SEPARATOR)]
+            None if _missing(cell) else [part.strip() for part in SEPARATORS.split(cell)]
             for cell in columns[0]
         ]
         names = sorted({part for parts in listed for part in parts or ()})
@@ -151,7 +152,7 @@ class TargetRule:
         if not names:
             raise DataError(
                 f"label {self.label!r}: no finding is named; evaluation.target=multilabel takes a "
-                "column of findings joined by | or several columns of 0 and 1: label=[a,b]"
+                "column of findings joined by | or ; or several columns of 0 and 1: label=[a,b]"
             )
         values = [
             [np.nan if parts is None else float(name in parts) for name in names]

@@ -84,3 +84,11 @@ def test_the_detectable_difference_is_found_in_four_of_five_studies():
     detectable = estimate(0.0, np.random.default_rng(0).normal(size=20_000)).detectable
     power = 1 - norm.cdf(1.96 - detectable)
     assert power == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_class_that_is_absent_from_every_resample_leaves_no_interval():
+    labels = np.arange(60)
+    bootstrap = PatientBootstrap.draw(labels, None, num_resamples=20, seed=0)
+    samples = bootstrap.samples("auc", labels, np.eye(60))
+    assert len(samples) == 0
+    assert estimate(1.0, samples).low is None

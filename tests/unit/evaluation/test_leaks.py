@@ -50,6 +50,9 @@ def test_training_copies_of_test_images_are_left_out_and_counted():
     train, check = drop_copies(["x", "y", "v", "z"], np.array([0, 1]), np.array([2, 3]))
     assert train.tolist() == [0, 1]
     assert check.passed is True
+    _, check = drop_copies(["x", "y", "v", "z"], np.array([0, 1]), np.array([2, 3]), 2)
+    assert check.passed is False
+    assert "2 files lie in the test and" in check.text
 
 
 def test_test_images_that_pretraining_used_are_counted():
