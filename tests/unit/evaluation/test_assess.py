@@ -7,6 +7,7 @@ import pytest
 
 from medjepa.errors import DataError
 from medjepa.evaluation.assess import assess
+from medjepa.evaluation.label_efficiency import label_efficiency
 from medjepa.evaluation.protocol import Features, Task
 from medjepa.evaluation.results import GRADIENTS, MAJORITY, PIXELS, PRETRAINED, UNTRAINED
 
@@ -109,6 +110,19 @@ def test_every_fraction_has_one_entry_for_each_method_and_the_last_is_the_table(
     whole = ours[-1]
     assert whole.num_labeled == (len(task.train),)
     assert whole.auc[0] == pytest.approx(report.method(PRETRAINED).probe.auc.value)
+
+
+def test_the_number_with_all_labels_is_the_same_taken_from_the_table_or_fitted_again():
+    task = study(num_classes=3)
+    given = methods(task, seeds=(0, 1))
+    table = assess(given, task, fractions=(1.0,), num_resamples=50).label_efficiency
+    again = label_efficiency(given, task, fractions=(1.0,))
+    assert [(point.method, point.num_labeled) for point in table] == [
+        (point.method, point.num_labeled) for point in again
+    ]
+    for taken, fitted in zip(table, again, strict=True):
+        for name in ("auc", "balanced_accuracy", "accuracy"):
+            assert getattr(taken, name) == pytest.approx(getattr(fitted, name), abs=1e-9)
 
 
 def test_the_order_of_images_does_not_matter():

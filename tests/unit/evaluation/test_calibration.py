@@ -74,6 +74,27 @@ def test_calibration_error_is_that_of_a_loop_over_bins():
     assert weighted == pytest.approx(calibration_error(top[double], right[double], bins[double]))
 
 
+def test_an_end_of_a_bin_belongs_to_the_bin_below_it():
+    given = np.array([0.0, 0.1, 0.2, 0.2001, 0.6, 0.999, 1.0])
+    assert bins_of(given, EQUAL_WIDTH, 5).tolist() == [0, 0, 0, 1, 2, 4, 4]
+
+
+def test_a_temperature_divides_the_logits():
+    logits = np.random.default_rng(0).normal(size=(20, 3))
+    for temperature in (0.5, 1.0, 4.0):
+        expected = np.exp(logits / temperature)
+        expected /= expected.sum(1, keepdims=True)
+        chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        assert with_temperature(chances, temperature) == pytest.approx(expected)
+
+
+def test_a_temperature_is_1_without_labels_and_ends_where_all_is_right_or_wrong():
+    chances = np.array([[0.6, 0.4], [0.3, 0.7]])
+    assert fit_temperature(chances[:0], np.zeros(0, np.int64)) == 1
+    assert fit_temperature(chances, np.array([0, 1])) == pytest.approx(0.01, rel=0.2)
+    assert fit_temperature(chances, np.array([1, 0])) == pytest.approx(100, rel=0.2)
+
+
 def test_bins_of_equal_mass_are_equally_full_and_tear_no_equal_numbers_apart():
     rng = np.random.default_rng(0)
     sizes = np.bincount(bins_of(rng.random(600), EQUAL_MASS))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from medjepa.evaluation.assess import assess
 from medjepa.evaluation.comparisons import both_sources
@@ -158,6 +159,15 @@ def test_both_sources_hold_the_truth_over_seeds_and_patients():
         found = both_sources(float(values.mean()), 0.02, float(values.std(ddof=1)), 3)
         inside += found.low <= 0.1 <= found.high
     assert 0.93 <= inside / 1000 <= 0.985
+
+
+def test_the_degrees_of_freedom_are_satterthwaite_s():
+    found = both_sources(0.1, 0.02, 0.03, 3)
+    patients, seeds = 0.02**2, 0.03**2 / 3
+    freedom = (patients + seeds) ** 2 / (seeds**2 / 2)  # of the patients' part they are infinite
+    assert found.standard_error == pytest.approx((patients + seeds) ** 0.5)
+    reach = student.ppf(0.975, freedom) * found.standard_error
+    assert (found.low, found.high) == pytest.approx((0.1 - reach, 0.1 + reach))
 
 
 def test_over_shuffled_labels_chance_lies_inside_at_least_17_of_20_intervals():

@@ -10,6 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from medjepa.config.evaluation import EvaluationConfig
 from medjepa.evaluation import few_shot_section
 from medjepa.evaluation.assess import assess
+from medjepa.evaluation.delong import components
 from medjepa.evaluation.episodes import (
     CLASSIFIERS,
     classify,
@@ -114,6 +115,18 @@ def test_scores_of_episodes_equal_scikit_learn(num_classes):
         assert found.balanced_accuracy[episode] == pytest.approx(accuracy)
 
 
+def test_test_images_have_no_say_in_what_is_learnt_from():
+    x, task = study(3)
+    changed = x.copy()
+    changed[task.test] = 100 + 50 * np.random.default_rng(1).normal(size=changed[task.test].shape)
+    assert np.array_equal(
+        simple_shot(x, task.train)[task.train], simple_shot(changed, task.train)[task.train]
+    )
+    one = simple_shot(x, task.train)
+    centred = x - x[task.train].mean(0)
+    assert one == pytest.approx(centred / np.linalg.norm(centred, axis=1, keepdims=True))
+
+
 def test_an_episode_takes_different_patients_and_none_where_a_class_has_too_few():
     x, task = study(3)
     _, _, rows = drawn(x, task, 7, num_episodes=50)
@@ -173,6 +186,48 @@ def test_the_table_tells_spread_over_episodes_from_sampling_error(monkeypatch):
         num_resamples=50,
     )
     assert "few_shot" not in [one.key for one in silent.sections]
+
+
+def test_the_table_s_numbers_again_episode_by_episode(monkeypatch):
+    x, task = study(3, lead=1.0, num=360, seed=3)
+    report = few_shots(task, (x, x, x, x), monkeypatch)
+    found = report.section("few_shot")
+    row = next(
+        dict(zip(found.columns, row, strict=True))
+        for row in found.rows
+        if row[0] == 5 and row[2] == "nearest class mean"
+    )
+    # The same draws: 5 patients of each class, drawn from the training part.
+    rows = draw_episodes(
+        task.target[task.train], task.train_groups, 5, 60, np.random.default_rng((0, 5))
+    )
+    mean = x[task.train].mean(0)
+    unit = [(one - mean) / np.linalg.norm(one - mean) for one in x]
+    labels, tested = task.target[task.test], np.stack([unit[i] for i in task.test])
+    areas, recalls = [], []
+    patient = np.unique(task.test_groups, return_inverse=True)[1]
+    given = []
+    for episode in rows:
+        centres = np.stack([np.mean([unit[task.train[i]] for i in own], 0) for own in episode])
+        logits = -((tested[:, None] - centres[None]) ** 2).sum(2)
+        chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        given.append(chance)
+        areas.append(roc_auc_score(labels, chance, multi_class="ovr"))
+        recalls.append(balanced_accuracy_score(labels, logits.argmax(1)))
+    assert row["AUC, mean of episodes"].value == pytest.approx(np.mean(areas), abs=1e-9)
+    balanced = row["balanced accuracy, mean and 95 % of episodes"]
+    assert balanced.value == pytest.approx(np.mean(recalls), abs=1e-9)
+    assert balanced.low == pytest.approx(np.quantile(recalls, 0.025))
+    assert row["AUC, deviation over episodes"] == pytest.approx(np.std(areas, ddof=1))
+    assert row["2.5 % of episodes"] == pytest.approx(np.quantile(areas, 0.025))
+    # The variance over test patients of the mean over episodes and classes, by clustered DeLong.
+    lists = [(labels == c, one[:, c]) for one in given for c in range(3)]
+    whole = components(
+        [positive for positive, _ in lists], [scores for _, scores in lists],
+        [patient] * len(lists), num_patients=int(patient.max()) + 1,
+    )  # fmt: skip
+    variance = whole.variance(np.full(len(lists), 1 / len(lists)))
+    assert row["AUC, mean of episodes"].standard_error == pytest.approx(variance**0.5, rel=1e-6)
 
 
 def test_a_thousand_episodes_take_seconds():

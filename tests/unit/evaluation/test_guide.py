@@ -79,6 +79,31 @@ def test_a_larger_support_set_is_drawn_from_repeatedly():
     assert (found["num_support"], found["num_draws"]) == (6, 4)
 
 
+def test_accuracy_is_the_mean_over_draws_that_differ_never_the_best():
+    support, query = colours(90, noise=1.0), colours(30, seed=1, noise=1.0)
+
+    def over(num_draws):
+        evaluator = FewShotEvaluator(MeanColour(), num_draws=num_draws)
+        return evaluator.evaluate_n_shot(*support, *query, n_shot=2)
+
+    # Draws come in a fixed order, so one more draw moves the mean by that draw's share.
+    means = [over(num)["accuracy"] for num in range(1, 7)]
+    each = [num * mean - (num - 1) * before for num, mean, before in zip(
+        range(1, 7), means, [0.0, *means], strict=False)]  # fmt: skip
+    assert np.array(each) * 30 == pytest.approx(np.round(np.array(each) * 30), abs=1e-6)
+    assert 0 <= min(each) < max(each) < 1
+    assert over(6)["spread"] == pytest.approx(np.std(each, ddof=1))
+
+
+def test_patients_of_few_labels_are_drawn_whole():
+    (train, train_y), (test, test_y) = colours(300), colours(60, seed=1)
+    patients = np.arange(300) // 30 * 3 + train_y.numpy()  # ten images each
+    (row,) = FewShotEvaluator(MeanColour()).evaluate_data_efficiency(
+        train.mean((2, 3)), train_y, test.mean((2, 3)), test_y, [0.31], groups=list(patients)
+    )
+    assert row["num_labeled"] == 3 * 3 * 10
+
+
 def test_data_efficiency_has_one_entry_for_each_fraction_and_holds_every_class():
     (train, train_y), (test, test_y) = colours(300, noise=0.5), colours(60, seed=1, noise=0.5)
     evaluator = FewShotEvaluator(MeanColour())

@@ -8,7 +8,7 @@ from medjepa.evaluation.bootstrap import PatientBootstrap
 from medjepa.evaluation.folds import grouped_parts
 from medjepa.evaluation.metrics import macro_auc
 from medjepa.evaluation.protocol import Features, Task
-from medjepa.evaluation.resamples import Resamples, mean_of_splits
+from medjepa.evaluation.resamples import Resamples, average, mean_of_splits, studies_of
 from medjepa.evaluation.results import PRETRAINED, UNTRAINED
 from medjepa.evaluation.study_level import as_csv
 
@@ -91,6 +91,35 @@ def test_several_splits_of_few_patients_tell_more_than_one():
         for one in tasks
     ]
     assert found.value == pytest.approx(np.mean(values))
+
+
+def test_resamples_in_which_no_split_holds_every_class_are_left_out():
+    task = replace(study(12, images=1), target=np.arange(12) % 2)
+    tasks = [replace(task, test=np.arange(start, start + 4)) for start in (0, 4)]
+    drawn = Resamples.draw(tasks, num_resamples=500, seed=0)
+    # A class has two patients in a split: (6/8)^8 = 10 % of the resamples hold neither, and some
+    # lack a class in both splits.
+    assert 450 < drawn.num < 500
+    labels = [one.target[one.test] for one in tasks]
+    scores = [features(task, 1.0)[one.test][:, :2] for one in tasks]
+    assert np.isfinite(drawn.samples("auc", labels, scores)).all()
+
+
+def test_a_study_is_drawn_with_its_patient():
+    task = study(12, images=3)
+    order = np.random.default_rng(0).permutation(task.test)
+    task = replace(task, test=order)
+    drawn = Resamples.draw([task], num_resamples=20, seed=0)
+    groups = studies_of(task)
+    again = drawn.by_study([groups])
+    for number, rows in enumerate(groups):
+        assert (drawn.parts[0].patient[rows] == again.parts[0].patient[number]).all()
+
+
+def test_means_of_equal_scores_stay_equal_however_many_they_are():
+    scores = np.tile([0.1, 0.3, 0.6], (20, 1))
+    groups = [np.arange(3), np.arange(3, 10), np.arange(10, 20)]
+    assert (average(scores, groups) == [0.1, 0.3, 0.6]).all()
 
 
 def test_a_study_is_the_mean_of_its_clips_and_is_listed_by_pseudonym():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import betabinom
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.calibration_sections import calibration_sections
@@ -75,8 +76,10 @@ def test_features_that_know_the_label_err_less_and_need_smaller_sets():
     rows = {(row[0], row[1]): row for row in found["conformal"].rows}
     for kind in ("LAC", "APS"):
         assert rows[ours, kind][3].value < rows[theirs, kind][3].value
-        # With 24 patients the coverage of one study varies; over studies: test_conformal.
-        assert rows[ours, kind][2].value > 0.7
-        assert rows[theirs, kind][2].value > 0.7
+        # One threshold from 24 patients: its coverage follows a beta distribution, what 120 patients
+        # show of it a beta-binomial one. (On average over studies: test_conformal.)
+        low, high = betabinom(120, 23, 2).ppf([5e-4, 1 - 5e-4]) / 120
+        for title in (ours, theirs):
+            assert low <= rows[title, kind][2].value <= high
     assert "of 24 training patients" in found["conformal"].note
     assert "between 79% and 99%" in found["conformal"].note
