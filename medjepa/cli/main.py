@@ -30,6 +30,7 @@ VERBS = {
     "prepare": Verb("medjepa.cli.prepare:run", "decode a folder of images once into a store"),
     "pretrain": Verb("medjepa.cli.pretrain:run", "pre-train an encoder without labels"),
     "evaluate": Verb("medjepa.cli.evaluate:run", "was the pre-training worth it? one page"),
+    "select": Verb("medjepa.cli.select:run", "which checkpoint, where there are no labels?"),
     "finetune": Verb("medjepa.cli.finetune:run", "train it further on labels, beside its rivals"),
     "predict": Verb("medjepa.cli.predict:run", "chances for images without a label, from a few"),
     "embed": Verb("medjepa.cli.embed:run", "features of images, volumes or clips as a table"),

@@ -37,7 +37,7 @@ def render(report: Report) -> RenderableType:
     else:
         parts.append(Text(f"{_title(report)}."))
     parts += [Text(_shortcut(one)) for one in report.shortcuts]
-    parts += [_section(one) for one in report.sections]
+    parts += [section_table(one) for one in report.sections]
     parts += [Text(f"! {warning}", style="yellow") for warning in report.warnings]
     return Padding(Group(*parts), (1, 0))
 
@@ -97,7 +97,8 @@ def _table(report: Report) -> Table:
     return table
 
 
-def _section(section: Section) -> Table:
+def section_table(section: Section) -> Table:
+    """One section's table, with its note below."""
     table = Table(
         title=escape(section.title),
         caption=escape(section.note),

@@ -15,6 +15,7 @@ RECORDED_VERBS = [
     "prepare",
     "pretrain",
     "evaluate",
+    "select",
     "finetune",
     "predict",
     "embed",
