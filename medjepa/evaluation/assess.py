@@ -119,6 +119,7 @@ def assess(
             num_draws=num_draws,
             seed=seed,
             balanced=balanced,
+            with_all={row.result.key: [one[0] for one in row.scores] for row in measured},
         )
         if fractions
         else ()

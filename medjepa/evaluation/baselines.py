@@ -5,6 +5,7 @@ a fixed small size, so that they cost seconds on any data.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ def area_resize(images: Images, size: int, width: int | None = None) -> Images:
     return np.asarray(rows @ images @ columns.T, np.float32)
 
 
+@lru_cache(maxsize=64)
 def _coverage(length: int, size: int) -> NDArray[np.float32]:
     """Share of each of `length` old cells in each new one; (size, length), rows sum to 1."""
     edges = np.linspace(0, length, size + 1)
@@ -82,11 +84,13 @@ def oriented_gradients(images: Images) -> Images:
     orientation = (angle / np.pi * NUM_ORIENTATIONS).astype(np.int64) % NUM_ORIENTATIONS
     magnitude = np.hypot(across, down)
     num_cells = GRADIENT_SIZE // CELL
-    cells = np.empty((len(grey), num_cells, num_cells, NUM_ORIENTATIONS), np.float32)
-    for which in range(NUM_ORIENTATIONS):
-        chosen = np.where(orientation == which, magnitude, np.float32(0))
-        tiles = chosen.reshape(len(grey), num_cells, CELL, num_cells, CELL)
-        cells[..., which] = tiles.sum((2, 4))
+    row = np.arange(GRADIENT_SIZE) // CELL
+    cell = np.arange(len(grey))[:, None, None] * num_cells**2 + row[:, None] * num_cells + row
+    cells = np.bincount(
+        (cell * NUM_ORIENTATIONS + orientation).ravel(),
+        magnitude.ravel(),
+        minlength=len(grey) * num_cells**2 * NUM_ORIENTATIONS,
+    ).reshape(len(grey), num_cells, num_cells, NUM_ORIENTATIONS)
     corners = (cells[:, :-1, :-1], cells[:, :-1, 1:], cells[:, 1:, :-1], cells[:, 1:, 1:])
     blocks = np.stack(corners, axis=3).reshape(len(grey), num_cells - 1, num_cells - 1, -1)
     length = np.linalg.norm(blocks, axis=-1, keepdims=True)
