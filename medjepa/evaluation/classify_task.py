@@ -203,9 +203,14 @@ def _checked(run: Run, material: Material, config: Config) -> tuple[Task, Sequen
         run.used_keys,
         before,
         labelled.num_in_both,
+        material.altered,
     )
     test = labelled.task.test
-    again = before.near(material.prints, labelled.keys, test) if before is not None else []
+    again = (
+        before.near(material.prints, labelled.keys, test, material.altered)
+        if before is not None
+        else []
+    )
     again += [(labelled.keys[i], int(i)) for i in test if labelled.keys[i] in (run.used_keys or ())]
     write_leak_list(material.stores, labelled.keys, pairs, again)
     return tasks[0], checks

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from medjepa.data.altered import Altered, altered_pairs
 from medjepa.data.duplicates import near_pairs
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
@@ -21,6 +22,7 @@ def check_splits(
     used: Collection[str] | None,
     before: PretrainingImages | None = None,
     num_in_both: int = 0,
+    altered: Altered | None = None,
 ) -> tuple[list[Task], list[Check], list[tuple[int, int]]]:
     """Look for leaks in every split.
 
@@ -32,6 +34,7 @@ def check_splits(
         used: hashes of the files that pre-training recorded; None if it recorded none.
         before: those images of pre-training that are still here.
         num_in_both: files that a given split puts into the test and elsewhere.
+        altered: fingerprints to find cropped and marked copies by; None looks for none.
 
     Returns:
         The splits without training copies of test images; what was found, of several splits what
@@ -41,9 +44,15 @@ def check_splits(
     for task in tasks:
         patients = check_patients(task)
         train, copies = drop_copies(pictures, task.train, task.test, num_in_both)
-        train, near, own = drop_near_copies(prints, train, task.test)
+        train, near, own = drop_near_copies(prints, train, task.test, altered)
         seen = check_pretraining(
-            keys, task.test, used, prints=prints, groups=task.groups, before=before
+            keys,
+            task.test,
+            used,
+            prints=prints,
+            groups=task.groups,
+            before=before,
+            altered=altered,
         )
         clean.append(replace(task, train=train))
         found.append([patients, copies, near, seen])
@@ -102,8 +111,8 @@ def drop_copies(
     found = []
     if num_in_both:
         found.append(
-            f"{num_in_both:,} files lie in the test and, under another name, in another part of the "
-            "table's split: they count for the test alone."
+            f"{num_in_both:,} files lie in the test and, under another name, in another part of "
+            "the table's split: they count for the test alone."
         )
     if copied.any():
         found.append(
@@ -116,7 +125,7 @@ def drop_copies(
 
 
 def drop_near_copies(
-    prints: np.ndarray, train: Integers, test: Integers
+    prints: np.ndarray, train: Integers, test: Integers, altered: Altered | None = None
 ) -> tuple[Integers, Check, list[tuple[int, int]]]:
     """Leave training images out that show the picture of a test image, saved differently.
 
@@ -124,21 +133,25 @@ def drop_near_copies(
         prints: (N, D) fingerprints, as `medjepa.data.duplicates.fingerprints` gives them.
         train: indices of the training images.
         test: indices of the test images.
+        altered: fingerprints of all images in further forms; None looks for none.
 
     Returns:
         The training images that stay, what was found, and the pairs (training, test).
     """
-    near = near_pairs(prints[train], prints[test])
+    near = {(i, j) for i, j, _ in near_pairs(prints[train], prints[test])}
+    forms = "JPEG, size, brightness, mirrored or turned"
+    if altered is not None:
+        near |= {(i, j) for i, j, _ in altered_pairs(altered.take(train), altered.take(test))}
+        forms += "; inverted, cropped or framed by up to a tenth, a mark in a corner"
     if not near:
-        forms = "JPEG, size, brightness, mirrored or turned"
         text = f"No image is on both sides in another form ({forms})."
         return train, Check(passed=True, text=text), []
     copied = np.zeros(len(train), dtype=bool)
-    copied[[i for i, _, _ in near]] = True
-    pairs = [(int(train[i]), int(test[j])) for i, j, _ in near]
+    copied[[i for i, _ in near]] = True
+    pairs = [(int(train[i]), int(test[j])) for i, j in sorted(near)]
     text = (
         f"{int(copied.sum()):,} training images show the picture of a test image in another form "
-        "(JPEG, size, brightness, mirrored or turned): they were left out of the training part."
+        f"({forms}): they were left out of the training part."
     )
     return train[~copied], Check(passed=False, text=text), pairs
 
@@ -151,6 +164,7 @@ def check_pretraining(
     prints: np.ndarray | None = None,
     groups: Sequence[str] | None = None,
     before: PretrainingImages | None = None,
+    altered: Altered | None = None,
 ) -> Check:
     """Say whether pre-training has seen the test images or their patients (without labels).
 
@@ -164,6 +178,7 @@ def check_pretraining(
         prints: (N, D) fingerprints.
         groups: (N,) patients.
         before: those images of pre-training that are still here.
+        altered: fingerprints of all images in further forms; None looks for none.
     """
     if pretraining_keys is None:
         return Check(
@@ -180,8 +195,11 @@ def check_pretraining(
     near: set[int] = set()
     if prints is not None and used.any():
         near = {int(rest[j]) for _, j, _ in near_pairs(prints[used], prints[rest])}
+    if altered is not None and used.any():
+        pairs = altered_pairs(altered.take(np.flatnonzero(used)), altered.take(rest))
+        near |= {int(rest[j]) for _, j, _ in pairs}
     if prints is not None and before is not None:
-        near |= {image for _, image in before.near(prints, keys, rest)}
+        near |= {image for _, image in before.near(prints, keys, rest, altered)}
     if near:
         found.append(f"used {len(near):,} of them in another form")
     if groups is not None:

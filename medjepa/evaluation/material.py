@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medjepa.data.altered import Altered
 from medjepa.data.store import Store
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
@@ -27,6 +28,7 @@ class Material:
         tokens: name of the features -> (N, T, D) in half precision; empty where none are asked.
         pictures: (N,) hashes; the same picture in another file has the same one.
         prints: (N, D) fingerprints, to find copies by.
+        altered: of images, the fingerprints to find cropped and marked copies by.
         num_clips: (N,) how many windows or clips an embedding is the mean of; None for images.
         notes: what the reader should know.
         facts: for the record.
@@ -38,6 +40,7 @@ class Material:
     tokens: dict[str, NDArray[Any]]
     pictures: Sequence[str]
     prints: NDArray[np.float32]
+    altered: Altered | None = None
     num_clips: Integers | None = None
     notes: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medjepa.data.altered import Altered
 from medjepa.data.cache import ensure_store
-from medjepa.data.duplicates import SIDE, fingerprints, thumbnail
+from medjepa.data.duplicates import SIDE, thumbnail
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import StoreDataset, check_intensity
 from medjepa.evaluation.embed import Encode, embed, gradients, pixels, untrained_twin
@@ -82,6 +83,7 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         arrays = embed(images, encoders, batch_size=request.batch_size, advance=advance)
     small = arrays[PIXELS]
     thumbnails = [thumbnail(row) for row in small.reshape(len(small), -1, SIDE, SIDE)]
+    altered = Altered.of(np.stack(thumbnails))
     tokens: dict[str, NDArray[Any]] = {
         name.removeprefix(TOKENS): arrays.pop(name) for name in list(arrays) if TOKENS in name
     }
@@ -92,7 +94,8 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         tokens=tokens,
         # The same picture saved as another file has another content hash, so pixels are compared.
         pictures=[hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(small * 255)],
-        prints=fingerprints(np.stack(thumbnails)),
+        prints=altered.whole,
+        altered=altered,
         facts={
             "image_size": "{} x {}".format(*images.image_size),
             "channels": str(images.channels),

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from medjepa.config import load_config
+from medjepa.data.altered import Altered, altered_pairs
 from medjepa.data.cache import default_cache
-from medjepa.data.duplicates import fingerprints, near_pairs, thumbnail
+from medjepa.data.duplicates import near_pairs, thumbnail
 from medjepa.data.store import Store, open_store
 from medjepa.data.store_index import is_store
 from medjepa.errors import ConfigError, DataError
@@ -24,22 +25,30 @@ class PretrainingImages:
         prints: (N, D) fingerprints.
         keys: (N,) content hashes of their files.
         num_missing: images that pre-training used and that are in no store here.
+        altered: fingerprints of them in further forms; None looks for none.
     """
 
     prints: np.ndarray
     keys: tuple[str, ...]
     num_missing: int
+    altered: Altered | None = None
 
     def near(
-        self, prints: np.ndarray, keys: Sequence[str], tested: np.ndarray
+        self,
+        prints: np.ndarray,
+        keys: Sequence[str],
+        tested: np.ndarray,
+        altered: Altered | None = None,
     ) -> list[tuple[str, int]]:
         """(Key of an image of pre-training, test image) that show one picture as two files."""
         known = set(self.keys)
         rest = np.array([i for i in tested if keys[i] not in known], dtype=np.int64)
         if not len(rest) or not len(self.keys):
             return []
-        pairs = near_pairs(self.prints, prints[rest])
-        return [(self.keys[i], int(rest[j])) for i, j, _ in pairs]
+        pairs = {(i, j) for i, j, _ in near_pairs(self.prints, prints[rest])}
+        if altered is not None and self.altered is not None:
+            pairs |= {(i, j) for i, j, _ in altered_pairs(self.altered, altered.take(rest))}
+        return [(self.keys[i], int(rest[j])) for i, j in sorted(pairs)]
 
 
 def pretraining_images(
@@ -52,19 +61,21 @@ def pretraining_images(
         folders: of the runs.
         cache_dir: where raw folders are prepared; None for the user's cache folder.
     """
-    wanted, prints, keys = set(used), [], []
+    wanted, thumbnails, keys = set(used), [], []
     for store in _stores(folders, cache_dir):
         if not wanted:
             break
         here = {key: index for index, key in enumerate(store.keys) if key in wanted}
         if here:
-            prints.append(_prints(store, np.array(list(here.values()), dtype=np.int64)))
+            thumbnails += _thumbnails(store, np.array(list(here.values()), dtype=np.int64))
             keys += list(here)
             wanted -= set(here)
+    altered = Altered.of(np.stack(thumbnails)) if thumbnails else None
     return PretrainingImages(
-        prints=np.concatenate(prints) if prints else np.zeros((0, 1), np.float32),
+        prints=np.zeros((0, 1), np.float32) if altered is None else altered.whole,
         keys=tuple(keys),
         num_missing=len(wanted),
+        altered=altered,
     )
 
 
@@ -88,10 +99,9 @@ def _stores(folders: Iterable[Path], cache_dir: str | Path | None) -> Iterator[S
                 continue
 
 
-def _prints(store: Store, indices: np.ndarray) -> np.ndarray:
-    small = [
+def _thumbnails(store: Store, indices: np.ndarray) -> list[np.ndarray]:
+    return [
         thumbnail(image)
         for start in range(0, len(indices), _BATCH)
         for image in store.gather(indices[start : start + _BATCH], store.channels)
     ]
-    return fingerprints(np.stack(small))

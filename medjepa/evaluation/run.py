@@ -198,9 +198,14 @@ def evaluate(
         used,
         before,
         labelled.num_in_both,
+        material.altered,
     )
     tested = np.unique(np.concatenate([task.test for task in splits]))
-    again = before.near(material.prints, labelled.keys, tested) if before is not None else []
+    again = (
+        before.near(material.prints, labelled.keys, tested, material.altered)
+        if before is not None
+        else []
+    )
     again += [(labelled.keys[i], int(i)) for i in tested if labelled.keys[i] in (used or ())]
     write_leak_list(material.stores, labelled.keys, pairs, again)
     folders = dict.fromkeys(run.folder for run in runs)
