@@ -10,7 +10,9 @@ Legend: N, M images, D features.
 import numpy as np
 from sklearn.covariance import LedoitWolf
 
-from medjepa.evaluation.metrics import Floats
+from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.delong import area_estimate, delong
+from medjepa.evaluation.metrics import Floats, Integers
 from medjepa.evaluation.probes import unit_rows
 
 NUM_NEIGHBOURS = 10
@@ -57,3 +59,19 @@ class NeighbourScore:
 
 
 SCORES = {"Mahalanobis": MahalanobisScore, "nearest neighbours": NeighbourScore}
+
+
+def told_apart(inside: Floats, outside: Floats, patients: Integers) -> Estimate:
+    """AUROC of telling images of another kind from the test's by their distances.
+
+    Its interval is that of the clustered DeLong variance. A bootstrap would not do: of a patient
+    with an image on both sides it draws the pair of the two twice as often as the study holds it.
+
+    Args:
+        inside: (N,) distances of the test images.
+        outside: (M,) distances of the others.
+        patients: (N + M,) number of each image's patient, of both in this order.
+    """
+    positive = np.repeat([False, True], [len(inside), len(outside)])
+    areas, covariance = delong(positive, np.concatenate([inside, outside])[None], patients)
+    return area_estimate(float(areas[0]), float(covariance[0, 0]))

@@ -19,13 +19,14 @@ from medjepa.data.store_dataset import StoreDataset, check_intensity
 from medjepa.errors import ConfigError
 from medjepa.evaluation import label_efficiency
 from medjepa.evaluation.baselines import fit_components
-from medjepa.evaluation.bootstrap import Estimate, PatientBootstrap, estimate
+from medjepa.evaluation.bootstrap import estimate
 from medjepa.evaluation.context import Context, Origin
 from medjepa.evaluation.corruptions import CORRUPTIONS, NUM_SEVERITIES, corrupt
 from medjepa.evaluation.embed import Encode, embed
+from medjepa.evaluation.folds import group_index
 from medjepa.evaluation.material_images import image_encoders
-from medjepa.evaluation.metrics import Floats, macro_auc
-from medjepa.evaluation.outliers import SCORES
+from medjepa.evaluation.metrics import Floats, Integers, macro_auc
+from medjepa.evaluation.outliers import SCORES, told_apart
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import split_folds, widen
 from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, TITLES, UNTRAINED
@@ -196,35 +197,29 @@ def _outliers(
     clean: Arrays,
     spoilt: Mapping[tuple[str, int], Arrays],
 ) -> Section:
-    task, part = context.tasks[0], context.resamples.parts[0]
-    others: dict[str, tuple[Arrays, PatientBootstrap]] = {
-        f"{kind} at severity {NUM_SEVERITIES}": (
-            spoilt[kind, NUM_SEVERITIES],
-            replace(part, patient=np.concatenate([part.patient, part.patient])),
-        )
+    task = context.tasks[0]
+    own = group_index(len(task.test), task.test_groups)
+    others: dict[str, tuple[Arrays, Integers]] = {
+        f"{kind} at severity {NUM_SEVERITIES}": (spoilt[kind, NUM_SEVERITIES], own)
         for kind in CORRUPTIONS
         if spoilt
     }
     if folder := context.settings.ood:
         stores = _open(folder, origin, pipeline)
-        groups = [name or f"{n}" for n, name in enumerate(g for s in stores for g in s.groups)]
-        ours = task.test_groups or tuple(str(i) for i in task.test)
-        drawn = PatientBootstrap.draw(
-            np.repeat([0, 1], [len(ours), len(groups)]).astype(np.int64),
-            [*(f"test {name}" for name in ours), *(f"other {name}" for name in groups)],
-            num_resamples=context.num_resamples,
-            seed=context.seed,
-        )
+        groups = [
+            name or f"image {n}" for n, name in enumerate(g for s in stores for g in s.groups)
+        ]
+        strangers = group_index(len(groups), groups) + own.max() + 1
         name = f"another folder ({len(groups):,} images)"
-        others[name] = replace(images, stores=stores).features(), drawn
+        others[name] = replace(images, stores=stores).features(), strangers
     rows: list[tuple[Cell, ...]] = []
     for key, name in ROWS.items():
         train = context.of(key).of(task)[0][task.train]
         inside = as_learnt(key, clean[name])
         fitted = [kind().fit(train) for kind in SCORES.values()]
-        for title, (arrays, resamples) in others.items():
-            outside = as_learnt(key, arrays[name])
-            areas = [_area(one.score(inside), one.score(outside), resamples) for one in fitted]
+        for title, (arrays, theirs) in others.items():
+            outside, patients = as_learnt(key, arrays[name]), np.concatenate([own, theirs])
+            areas = [told_apart(one.score(inside), one.score(outside), patients) for one in fitted]
             rows.append((TITLES[key], title, len(inside), len(outside), *areas))
     return Section(
         key="outliers",
@@ -233,20 +228,12 @@ def _outliers(
             "AUROC of telling test images as they are from others, by their distance to the "
             "training images' features, without any label: Mahalanobis with a shrunken "
             "covariance, and the 10th nearest training image on unit length. .500: they cannot be "
-            "told apart, and nothing warns of them. 95 % intervals: bootstrap over patients (of "
-            "spoilt images paired; of another folder all patients are drawn together)."
+            "told apart, and nothing warns of them. 95 % intervals: clustered DeLong, by patients "
+            "(an image and its spoilt self are one patient's); none where all are told apart."
         ),
         columns=("Features", "Others", "Test images", "Other images", *SCORES),
         rows=tuple(rows),
     )
-
-
-def _area(inside: Floats, outside: Floats, resamples: PatientBootstrap) -> Estimate:
-    both = np.concatenate([inside, outside])
-    labels = np.repeat([0, 1], [len(inside), len(outside)]).astype(np.int64)
-    scores = np.stack([-both, both], axis=1)
-    samples = resamples.samples("auc", labels, scores)
-    return estimate(float(macro_auc(labels, scores)[0]), samples[np.isfinite(samples)])
 
 
 def _open(folder: str, origin: Origin, pipeline: Pipeline) -> list[Store]:
