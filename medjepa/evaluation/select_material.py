@@ -30,7 +30,7 @@ from medjepa.training.parts import parts_of, train_and_val
 from medjepa.utils.device import choose_device
 
 MIN_IMAGES, MOST_IMAGES = 20, 5000
-FEW_VALIDATION = 100
+FEW_VALIDATION = 200
 """A validation part of fewer images is joined by the training part."""
 
 Model = ImageModel | VJEPA

@@ -2,16 +2,20 @@
 
 import json
 
+import nibabel
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from medjepa.checkpoint import save_checkpoint
 from medjepa.cli.main import main
 from medjepa.data.phantoms import generate
+from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.evaluation.label_free import SCORES
 from medjepa.models.lejepa import LeJEPA
 from medjepa.models.registry import ENCODERS
+from medjepa.models.vjepa import VJEPA
 
 KEYS = [score.key for score in SCORES]
 
@@ -215,3 +219,46 @@ def test_too_few_images_are_told(tmp_path, capsys):
     runs = [write_run(tmp_path / name) for name in "ab"]
     assert select(runs, tmp_path / "few", tmp_path / "out", "data.use_all=true") == 2
     assert "20 are needed" in capsys.readouterr().err
+
+
+def write_volume_run(folder, kind, seed):
+    torch.manual_seed(seed)
+    size = (16, 16, 16) if kind == "volume" else (4, 16, 16)
+    patch = (8, 8, 8) if kind == "volume" else (2, 8, 8)
+    model = VJEPA(size, patch, embed_dim=24, depth=1, num_heads=2, kind=kind, seed=seed)
+    frame_size = None if kind == "volume" else (16, 16)
+    pipeline = VolumePipeline(crop=size, kind=kind, frame_size=frame_size)
+    payload = {
+        "model_state_dict": model.state_dict(),
+        "model_config": model.config,
+        "model_type": "VJEPA",
+        "pipeline": pipeline.to_dict(),
+        "seed": seed,
+        "config": {"seed": seed},
+    }
+    save_checkpoint(folder / "checkpoints" / "best_model.pt", payload)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["volume", "clip"])
+def test_volumes_and_clips_are_scored_like_images(kind, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(22):
+        values = rng.integers(0, 255, (6, 3, 3)).repeat(3, 0).repeat(7, 1).repeat(7, 2)
+        if kind == "volume":
+            image = nibabel.Nifti1Image(values.astype(np.int16), np.eye(4))
+            nibabel.save(image, folder / f"{number:02d}.nii.gz")
+            continue
+        frames = [Image.fromarray(frame.astype(np.uint8)) for frame in values]
+        frames[0].save(folder / f"{number:02d}.gif", save_all=True, append_images=frames[1:])
+    runs = [write_volume_run(tmp_path / f"r{seed}", kind, seed) for seed in range(2)]
+    assert select(runs, folder, tmp_path / "out", "data.modality=mri") == 0
+    found = numbers_of(tmp_path / "out")
+    assert found["num_images"] == 22 and found["images_from"] == f"all {kind}s"
+    assert found["preferences"][0]["why_not"] == "r0 has no recorded loss"
+    for row in found["rows"]:
+        for key in KEYS[1:]:
+            assert np.isfinite(row["scores"][key]["value"])
+        assert row["scores"]["alignment"]["value"] > 0
