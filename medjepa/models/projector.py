@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medjepa.objectives.distributed import sum_over_processes, world
+from medjepa.objectives.sigreg import at_least_float32
 
 
 class SharedBatchNorm(nn.Module):
@@ -30,7 +31,7 @@ class SharedBatchNorm(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias,
                 self.training, self.momentum, self.eps,
             )  # fmt: skip
-        x = x.float()
+        x = at_least_float32(x)
         count = x.new_full((1,), len(x))
         sums = sum_over_processes(torch.cat([x.sum(0), count]))
         mean, total = sums[:-1] / sums[-1], float(sums[-1].detach())
