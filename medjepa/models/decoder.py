@@ -33,13 +33,15 @@ class LinearDecoder(nn.Module):
 
 
 class LightDecoder(nn.Module):
-    """A small U: the image shrinks step by step to the tokens' grid, joins them, and is raised.
+    """A small U whose bottom are the tokens: raised step by step, they meet the image's detail.
 
     Each step is the patch's next factor (2 while it is even); an axis with a shorter patch is
-    shrunk less often, and not at the finest step. `width` channels are used one step below full
-    size and twice as many at each further step, up to four times; the tokens add twice as many
-    as there are where they join. At full size, where most of the time goes, a quarter of `width`
-    is left and one convolution, whose output is added to what the step below says.
+    shrunk less often, and not at the finest step. The image goes down to one step above the tokens'
+    grid and no further: what is far away is known from the tokens alone, so that the encoder, not
+    the decoder, has to learn what an organ looks like. `width` channels are used one step below
+    full size and twice as many at each further step, up to four times. At full size, where most of
+    the time goes, a quarter of `width` is left and one convolution, whose output is added to what
+    the step below says.
     Source: UNETR (Hatamizadeh et al., arXiv 2103.10504), with far fewer channels, residual units
     and a last step as in MONAI's U-Net, and tokens that enter at their own grid alone.
     """
@@ -61,11 +63,11 @@ class LightDecoder(nn.Module):
         widths = [width * min(2**level, 4) for level in range(len(steps))]
         self.shrink = nn.ModuleList(
             _Unit(before, after, step)
-            for before, after, step in zip([in_channels, *widths], widths, steps, strict=False)
+            for before, after, step in zip([in_channels, *widths], widths[:-1], steps, strict=False)
         )
         joined = 2 * widths[-1]
         self.join = nn.Sequential(nn.Linear(num_features, joined), nn.LayerNorm(joined))
-        self.mix = _Unit(joined + widths[-1], widths[-1], same)
+        self.mix = _Unit(joined, widths[-1], same)
         pairs = list(zip(widths[1:], widths, steps[1:], strict=False))[::-1]
         self.raises = nn.ModuleList(_raise(coarse, finer, step) for coarse, finer, step in pairs)
         # One convolution where there are most voxels, two where they cost little.
@@ -87,9 +89,8 @@ class LightDecoder(nn.Module):
         levels = [pixels]
         for shrink in self.shrink:
             levels.append(shrink(levels[-1]))
-        joined = _channels_last(self.join(tokens).transpose(1, 2).unflatten(2, grid))
-        x = self.mix(torch.cat([joined, levels[-1]], 1))
-        for raised, meet, beside in zip(self.raises, self.meet, levels[-2:0:-1], strict=True):
+        x = self.mix(_channels_last(self.join(tokens).transpose(1, 2).unflatten(2, grid)))
+        for raised, meet, beside in zip(self.raises, self.meet, levels[:0:-1], strict=True):
             x = meet(torch.cat([raised(x), beside], 1))
         full = torch.cat([self.last(x), pixels], 1)
         return self.score(full) + self.score_below(x)  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ class Segmenter(nn.Module):
     """An encoder with a decoder that is small beside it.
 
     `decoder` "light" joins tokens of `depths` (a third, two thirds and the end of the encoder
-    without it) and puts them at the bottom of a small U-Net of the image. "linear" is one linear
+    without it) as the bottom of a small U-Net, whose image path is local. "linear" is one linear
     map from the tokens to the voxels of their patch: what can be read off the encoder without
     further learning.
 
