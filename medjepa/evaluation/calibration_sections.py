@@ -145,6 +145,8 @@ def _curve(found: tuple[Calibrated, ...], task: Task, part: PatientBootstrap) ->
             predicted, outcome = top_label(chances, labels)
         for one in reliability(predicted, outcome, bins_of(predicted, EQUAL_MASS, CURVE_BINS)):
             share = bootstrapped(part, partial(_share, outcome, one.members))
+            if one.observed in (0, 1):
+                share = _unanimous(one.observed, len(np.unique(part.patient[one.members > 0])))
             cells.append((words, one.low, one.high, one.predicted, share, one.num))
     of = f"the chance of “{task.class_names[1]}”" if two else "the chance of the likeliest class"
     return Section(
@@ -152,12 +154,20 @@ def _curve(found: tuple[Calibrated, ...], task: Task, part: PatientBootstrap) ->
         title="Reliability curve of the pre-trained encoder",
         note=(
             f"{CURVE_BINS} bins of equally many images over {of}: what was predicted on average, "
-            "and how often it came true, with its 95 % interval over patients. "
+            "and how often it came true, with its 95 % interval over patients (where all of a bin "
+            "came out alike: Clopper-Pearson, a draw for each patient). "
             f"{_tested(task)}; first seed."
         ),
         columns=("Chances", "From", "To", "Predicted", "Observed", "Images"),
         rows=tuple(cells),
     )
+
+
+def _unanimous(share: float, num_patients: int) -> Estimate:
+    """A share of 0 or 1, whose every resample is the same: the exact interval of a proportion."""
+    width = 1 - 0.025 ** (1 / num_patients)
+    low, high = (0.0, width) if share == 0 else (1 - width, 1.0)
+    return Estimate(value=share, low=low, high=high, standard_error=None)
 
 
 def _share(outcome: Floats, members: Floats, weights: Floats) -> Floats:
@@ -186,10 +196,11 @@ def _risk(rows: Rows, task: Task, part: PatientBootstrap) -> Section:
         title="Errors among what one keeps",
         note=(
             "Share of wrong predictions among the most confident images, if the others are left "
-            "to a reader; AURC is its mean over all coverages (lower is better). "
+            "to a reader (error at 80 %: among the four fifths that are kept); AURC is its mean "
+            "over all coverages (lower is better). "
             f"{_tested(task)}; probe and temperature as under Calibration."
         ),
-        columns=("Features", "AURC", *(f"Error at {share:.0%} coverage" for share in COVERAGES)),
+        columns=("Features", "AURC", *(f"Error at {100 * share:g} %" for share in COVERAGES)),
         rows=tuple(cells),
     )
 
@@ -242,10 +253,10 @@ def _sets(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> Section:
             )
     return Section(
         key="conformal",
-        title=f"Sets that hold the right class in {1 - ALPHA:.0%} of patients",
+        title=f"Sets that hold the right class in {100 - 100 * ALPHA:g} % of patients",
         note=(
-            f"Split conformal sets, promised coverage {1 - ALPHA:.0%}; threshold from one image of "
-            f"each of {num} training {'patients' if groups else 'images'} that the probe was not "
+            f"Split conformal sets, promised coverage {100 - 100 * ALPHA:g} %; threshold from one "
+            f"image of each of {num} training {'patients' if groups else 'images'} that the probe was not "
             "fitted on. The promise is for an image drawn at random of a new patient who is "
             "exchangeable with them (same hospital, same kind of patients), on average "
             "over all classes, not within each; so every patient counts once here. LAC: smallest "
@@ -268,8 +279,8 @@ def _spread(num: int) -> str:
         return f"{num} are too few for any promise: every class is let in. "
     low, high = (float(beta.ppf(tail, place, num + 1 - place)) for tail in (0.025, 0.975))
     return (
-        f"With {num} of them the true coverage of one threshold lies between {low:.0%} and "
-        f"{high:.0%} (95 % of such studies). "
+        f"With {num} of them the true coverage of one threshold lies between {100 * low:.0f} % and "
+        f"{100 * high:.0f} % (95 % of such studies). "
     )
 
 

@@ -22,6 +22,7 @@ from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.task import Task
 from medjepa.evaluation.verdict import MIN_CLASS_PATIENTS, MIN_PATIENTS
 
+FEW_SHOT = "few_shot"
 SHOTS = (1, 2, 4, 5, 8, 10, 16, 20)
 NUM_EPISODES = 1000
 _CELLS_AT_ONCE = 20_000_000
@@ -65,7 +66,7 @@ def few_shot_sections(context: Context) -> list[Section]:
         note += " On the first split only."
     return [
         Section(
-            key="few_shot",
+            key=FEW_SHOT,
             title="With a handful of labels",
             note=note,
             columns=(

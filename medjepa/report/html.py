@@ -3,6 +3,7 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from medjepa.evaluation.calibration_sections import CURVE
+from medjepa.evaluation.few_shot_section import FEW_SHOT
 from medjepa.evaluation.label_efficiency import COARSE_GRID
 from medjepa.evaluation.probes import C_GRID
 from medjepa.evaluation.results import LabelPoint, Report
@@ -14,6 +15,7 @@ from medjepa.evaluation.verdict import (
     share,
 )
 from medjepa.report.cells import written
+from medjepa.report.few_shot_figure import few_shot_figure
 from medjepa.report.figures import (
     interval_figure,
     label_figure,
@@ -23,7 +25,7 @@ from medjepa.report.figures import (
 )
 from medjepa.report.reliability_figure import reliability_figure
 
-FIGURES = {CURVE: reliability_figure}
+FIGURES = {CURVE: reliability_figure, FEW_SHOT: few_shot_figure}
 """What is drawn from a section's table, by its key."""
 
 OUTCOME_STYLES = {"helped": "good", "did not help": "bad", "cannot tell": "unsure"}

@@ -106,7 +106,7 @@ def test_the_tables_are_what_scikit_learn_and_counting_by_hand_say():
     order = np.argsort(-top)
     risks = wrong[order].cumsum() / np.arange(1, len(top) + 1)
     assert table["AURC"].value == pytest.approx(risks.mean(), abs=1e-6)
-    assert table["Error at 100% coverage"].value == pytest.approx(wrong.mean())
+    assert table["Error at 100 %"].value == pytest.approx(wrong.mean())
 
 
 def test_every_patient_counts_once_for_the_coverage(monkeypatch):

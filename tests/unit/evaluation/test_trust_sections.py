@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom
+from scipy.stats import betabinom, binomtest
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.calibration_sections import calibration_sections
@@ -76,10 +76,22 @@ def test_features_that_know_the_label_err_less_and_need_smaller_sets():
     rows = {(row[0], row[1]): row for row in found["conformal"].rows}
     for kind in ("LAC", "APS"):
         assert rows[ours, kind][3].value < rows[theirs, kind][3].value
-        # One threshold from 24 patients: its coverage follows a beta distribution, what 120 patients
-        # show of it a beta-binomial one. (On average over studies: test_conformal.)
+        # One threshold from 24 patients: its coverage follows a beta distribution, what 120
+        # patients show of it a beta-binomial one. (On average over studies: test_conformal.)
         low, high = betabinom(120, 23, 2).ppf([5e-4, 1 - 5e-4]) / 120
         for title in (ours, theirs):
             assert low <= rows[title, kind][2].value <= high
     assert "of 24 training patients" in found["conformal"].note
-    assert "between 79% and 99%" in found["conformal"].note
+    assert "between 79 % and 99 %" in found["conformal"].note
+
+
+def test_a_bin_in_which_nothing_came_true_has_an_interval_all_the_same():
+    found = {one.key: one for one in calibration_sections(context(strength=6.0))}
+    alike = [row for row in found["reliability"].rows if row[4].value in (0, 1)]
+    assert alike
+    for _, _, _, _, observed, num_images in alike:
+        num_patients = num_images / 2  # two images each; a bin may cut through a patient
+        exact = binomtest(0, round(num_patients)).proportion_ci(0.95).high
+        least = binomtest(0, num_images).proportion_ci(0.95).high
+        assert least - 1e-9 <= observed.high - observed.low <= exact + 1e-9
+    assert "Clopper-Pearson" in found["reliability"].note
