@@ -118,10 +118,19 @@ class EarlyStop:
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def look(self, network: nn.Module, step: int) -> bool:
-        """Compare with the best so far; returns whether patience is at its end."""
+        """Compare with the best so far; returns whether patience is at its end.
+
+        Raises:
+            TrainingError: the loss is no number, which nothing can be compared with.
+        """
         network.eval()
         self.losses.append(self.validate(network))
         network.train()
+        if not np.isfinite(self.losses[-1]):
+            raise TrainingError(
+                f"step {step}: the loss on the validation part is no longer a number; "
+                "try a third of finetune.learning_rate"
+            )
         first_best = self.losses.index(min(self.losses))
         if first_best == len(self.losses) - 1:
             self.best_step, self.best = step, copy.deepcopy(network.state_dict())

@@ -137,6 +137,7 @@ def test_private_files_are_few_and_known(written):
         "map.json", "key", "lock", "failures.json", "table-0.csv", "config.yaml", "files.csv",
         "forgotten.json", ".test_looks.json.lock",
     } | {p.name for p in (written / "cache").rglob("*") if p.is_file()}  # fmt: skip
+    assert [p.stat().st_size for p in written.rglob(".test_looks.json.lock")] == [0]
 
 
 def test_private_files_are_private_one_by_one(written):

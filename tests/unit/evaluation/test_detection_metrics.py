@@ -1,5 +1,6 @@
 """Average precision and FROC against a second implementation, and the laws they obey."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -210,6 +211,46 @@ def test_froc_reads_what_its_definition_says():
     expected = [min(int(rate * 10), 6) / 10 for rate in RATES]
     assert sensitivities == pytest.approx(expected)
     assert (np.diff(sensitivities) >= 0).all()
+
+
+def plain_froc(images, rate, *, least, num_classes):
+    """At every threshold anew: how many true boxes are found, with at most so many false ones."""
+    total = sum(len(one.truth) for one in images)
+    best = 0.0
+    for threshold in sorted({float(s) for one in images for s in one.scores}):
+        hits = false = 0
+        for one, label in ((one, label) for one in images for label in range(num_classes)):
+            taken = set()
+            shown = [
+                place
+                for place in np.argsort(-one.scores, kind="stable")
+                if one.found_labels[place] == label and one.scores[place] >= threshold
+            ]
+            for place in shown:
+                free = [
+                    (plain_iou(one.found[place], one.truth[t]), -t)
+                    for t in range(len(one.truth))
+                    if one.truth_labels[t] == label and t not in taken
+                ]
+                overlap, number = max(free, default=(0.0, 0))
+                if overlap >= least:
+                    hits += 1
+                    taken.add(-number)
+                else:
+                    false += 1
+        if false <= rate * len(images):
+            best = max(best, hits / total)
+    return best
+
+
+@pytest.mark.parametrize("level", [0, 4])
+def test_froc_is_that_of_a_second_implementation(level):
+    images = random_images(5, num=8)
+    images = [replace(one, scores=one.scores.round(1)) for one in images]  # some come together
+    found = froc([match(images, label) for label in (0, 1)], level=level)[0]
+    expected = [plain_froc(images, rate, least=OVERLAPS[level], num_classes=2) for rate in RATES]
+    assert found == pytest.approx(expected)
+    assert len(set(expected)) > 3
 
 
 def test_overlap_of_boxes_is_that_of_pixels():

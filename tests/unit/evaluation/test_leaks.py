@@ -11,6 +11,7 @@ from medjepa.errors import DataError
 from medjepa.evaluation.leaks import (
     check_patients,
     check_pretraining,
+    check_splits,
     drop_copies,
     drop_near_copies,
 )
@@ -53,6 +54,34 @@ def test_training_copies_of_test_images_are_left_out_and_counted():
     _, check = drop_copies(["x", "y", "v", "z"], np.array([0, 1]), np.array([2, 3]), 2)
     assert check.passed is False
     assert "2 files lie in the test and" in check.text
+
+
+def test_every_split_is_looked_at_and_the_worst_is_told():
+    """The second split alone has a copy and a near copy across, and a test image seen before."""
+    images = prints(1, 2, 3, 4, 5, 1)
+    first = replace(
+        task(None), target=np.arange(6) % 2, groups=tuple("abcdef"), train=np.array([0, 4]),
+        test=np.array([2, 3]),
+    )  # fmt: skip
+    second = replace(first, train=np.array([0, 2, 4]), test=np.array([1, 3, 5]))
+    pictures = ["p", "q", "q", "r", "s", "t"]
+    clean, checks, pairs = check_splits(
+        [first, second, first], pictures, images, list("uvwxyz"), {"v"}, None
+    )
+    assert [one.train.tolist() for one in clean] == [[0, 4], [4], [0, 4]]
+    assert [one.test.tolist() for one in clean] == [[2, 3], [1, 3, 5], [2, 3]]
+    assert [one.passed for one in checks] == [True, False, False, False]
+    assert "used 1 of the 3 test images" in checks[3].text
+    assert pairs == [(0, 5)]
+
+
+def test_a_test_image_that_was_seen_itself_is_counted_once():
+    keys, test = ["a", "b", "c", "d"], np.array([2, 3])
+    seen = check_pretraining(
+        keys, test, {"c"}, prints=prints(1, 2, 3, 4), groups=["p", "q", "r", "s"]
+    )
+    assert "used 1 of the 2 test images" in seen.text
+    assert "another form" not in seen.text and "other images of" not in seen.text
 
 
 def test_test_images_that_pretraining_used_are_counted():

@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from medjepa.errors import DataError
-from medjepa.evaluation.calibration import bins_of, calibration_error, top_label
+from medjepa.evaluation.calibration import (
+    bins_of,
+    calibration_error,
+    fit_temperature,
+    top_label,
+)
 from medjepa.evaluation.predict import Predictor, above_chance, cross_validate, folds_of
 from medjepa.evaluation.predict_files import by_study
-from medjepa.evaluation.results import MAJORITY, PRETRAINED, UNTRAINED
+from medjepa.evaluation.probes import LogisticProbe
+from medjepa.evaluation.results import MAJORITY, PIXELS, PRETRAINED, UNTRAINED
 from medjepa.evaluation.task import Task
 
 
@@ -56,6 +63,56 @@ def test_features_that_know_nothing_are_not_above_chance():
         found = cross_validate({PRETRAINED: x, UNTRAINED: noise}, task, num_resamples=200)
         told += above_chance(found[0])
     assert told <= 1
+
+
+def test_the_temperature_is_that_of_chances_given_to_patients_held_out():
+    rng = np.random.default_rng(0)
+    x, task = study(40, 1.0, images=3)
+    x = np.hstack([x, rng.normal(size=(40, 30))[np.arange(120) // 3]])  # told apart by heart
+    model = Predictor().fit(x, task.target, task.groups)
+    chances, labels = [], []
+    for fit, held_out in folds_of(task.target, task.groups, seed=1):
+        probe = LogisticProbe(c_grid=(1e-2, 1.0)).fit(
+            x[fit], task.target[fit], [task.groups[i] for i in fit]
+        )
+        chances.append(probe.predict_proba(x[held_out]))
+        labels.append(task.target[held_out])
+    expected = fit_temperature(np.concatenate(chances), np.concatenate(labels))
+    assert model.temperature_ == pytest.approx(expected)
+    assert fit_temperature(model.probe_.predict_proba(x), task.target) < 0.8 * expected
+    raw = model.probe_.predict_proba(x)
+    logit = np.log(raw[:, 1] / raw[:, 0]) / model.temperature_
+    assert model.predict_proba(x)[:, 1] == pytest.approx(1 / (1 + np.exp(-logit)))
+
+
+def test_errors_of_chances_are_those_on_new_patients_who_are_drawn_whole(monkeypatch):
+    x, task = study(60, 1.0, images=3)
+    asked = []
+
+    def components(given, train):
+        asked.append(train.tolist())
+        return given.astype(np.float64)
+
+    monkeypatch.setattr("medjepa.evaluation.predict.principal_components", components)
+    found = {
+        one.key: one for one in cross_validate({PRETRAINED: x, PIXELS: x}, task, num_resamples=2000)
+    }
+    pairs = folds_of(task.target, task.groups)
+    assert asked == [fit.tolist() for fit, _ in pairs]  # pixels: of what is learnt from alone
+    error, area = np.zeros(180), []
+    for fit, test in pairs:
+        model = Predictor().fit(x[fit], task.target[fit], [task.groups[i] for i in fit])
+        chance = model.predict_proba(x[test])[:, 1]
+        error[test] = (chance - task.target[test]) ** 2
+        area.append(roc_auc_score(task.target[test], chance))
+    values = found[PRETRAINED].values
+    assert values["auc"].value == pytest.approx(np.mean(area))
+    assert values["brier"].value == pytest.approx(error.mean())
+    # A mean over clusters of three: each patient's sum of deviations by itself.
+    apart = (error - error.mean()).reshape(60, 3).sum(1)
+    expected = np.sqrt((apart**2).sum()) / 180
+    assert values["brier"].standard_error == pytest.approx(expected, rel=0.08)
+    assert found[PIXELS].gain.value == 0 == found[PIXELS].gain.standard_error
 
 
 def test_patients_are_never_on_both_sides_and_a_class_of_one_patient_is_refused():

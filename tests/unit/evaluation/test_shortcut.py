@@ -99,6 +99,77 @@ def test_a_column_that_has_nothing_to_do_with_the_label_changes_nothing():
     assert sum(outcomes) >= 3
 
 
+def test_a_column_is_judged_on_patients_that_it_was_not_learnt_from():
+    """Many values that say nothing: learnt from the same patients they would seem to say much."""
+    task, methods, _ = study(agreement=0.5, num_patients=160)
+    rng = np.random.default_rng(0)
+    wide = [replace(one, arrays=(rng.normal(size=(160, 40)),)) for one in methods]
+    cells = [f"scanner {n}" for n in rng.permutation(np.arange(160) % 20)]
+    found = assess(wide, task, columns=[coded("scanner", cells, task.groups)], **FEW).shortcuts[0]
+    assert found.alone.low < 0.5
+    for key in (PRETRAINED, UNTRAINED):
+        assert found.embedding[key].low < 0.5 < found.embedding[key].high
+    # Each scanner has four patients of a class or so: no class can be tested within one, but as
+    # the column says nothing of the label, that is no reason to doubt it.
+    assert found.separable
+
+
+def test_images_of_one_patient_are_learnt_from_or_tested_and_count_once():
+    task, methods, site = study(agreement=0.8, num_patients=120)
+    rows = np.repeat(np.arange(120), np.where(np.array(site) == "hospital 0", 5, 1))
+    several = replace(
+        task,
+        target=task.target[rows],
+        groups=tuple(task.groups[i] for i in rows),
+        train=np.flatnonzero(np.isin(rows, task.train)),
+        test=np.flatnonzero(np.isin(rows, task.test)),
+    )
+    # A number of its own for each patient tells him, and nothing else.
+    rng = np.random.default_rng(1)
+    marks = rng.normal(size=(120, 30))[rows]
+    asked = [replace(one, arrays=(marks,)) for one in methods]
+    cells = [site[i] for i in rows]
+    one = assess(asked, several, columns=[coded("site", cells, several.groups)], **FEW).shortcuts[0]
+    assert one.embedding[UNTRAINED].low < 0.5 < one.embedding[UNTRAINED].high
+    single = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    assert one.patients == single.patients
+    assert sum(map(sum, one.patients)) == 120
+
+
+def test_within_values_images_keep_their_patients():
+    """Copies of test images change no interval within the values either."""
+    task, methods, site = study(agreement=0.8, num_patients=200)
+    rows = np.concatenate([np.arange(200), task.test])
+    again = replace(
+        task,
+        target=task.target[rows],
+        groups=tuple(task.groups[i] for i in rows),
+        test=np.concatenate([task.test, np.arange(200, len(rows))]),
+    )
+    once = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    copied = [replace(one, arrays=(one.arrays[0][rows],)) for one in methods]
+    cells = [site[i] for i in rows]
+    twice = assess(copied, again, columns=[coded("site", cells, again.groups)], **FEW).shortcuts[0]
+    for key in (PRETRAINED, UNTRAINED):
+        first, second = once.within[key], twice.within[key]
+        assert (second.value, second.low, second.high) == pytest.approx(
+            (first.value, first.low, first.high)
+        )
+
+
+def test_a_site_with_too_few_patients_of_a_class_separates_nothing():
+    """Four healthy patients among the ill ones of a site are no test of the finding."""
+    task, methods, _ = study(agreement=0.5)
+    site = ["ill's" if label else "healthy's" for label in task.target]
+    for n in np.flatnonzero(task.target == 0)[:4]:
+        site[n] = "ill's"
+    found = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    assert (found.num_usable, found.separable) == (0, False)
+    site[int(np.flatnonzero(task.target == 0)[4])] = "ill's"
+    found = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    assert (found.num_usable, found.separable) == (1, True)
+
+
 def test_one_class_of_three_at_a_site_of_its_own_is_enough():
     task, methods, _ = study(agreement=0.5)
     third = np.arange(len(task.target)) % 3

@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.cox import CoxProbe
+from medjepa.evaluation.delong import holm
 from medjepa.evaluation.folds import validation_folds
 from medjepa.evaluation.protocol import Features, Task
 from medjepa.evaluation.results import PIXELS, PRETRAINED, UNTRAINED
@@ -86,6 +88,11 @@ def test_good_features_help_and_the_page_says_so(kind):
     for row in table.rows[:3]:
         first = row[1]
         assert first.low < first.value < first.high
+    differences = [row[-2] for row in table.rows[1:]]
+    alone = [2 * norm.sf(abs(one.value) / one.standard_error) for one in differences]
+    assert [row[-1] for row in table.rows[1:]] == pytest.approx(holm(alone))
+    for row, difference in zip(table.rows[1:], differences, strict=True):
+        assert difference.value == pytest.approx(table.rows[0][1].value - row[1].value)
     page = render_html(report)
     assert table.title in page
     assert report.verdict.sentence.partition(": ")[2] in page
@@ -121,10 +128,30 @@ def test_findings_are_measured_one_by_one_as_scikit_learn_does():
         assert row[0] == target.names[k]
         assert row[1:3] == (known.sum(), (truth == 1).sum())
         assert row[5].value == pytest.approx(areas[-1], abs=1e-9)
+        assert row[7].value == pytest.approx(row[5].value - row[6].value)
         assert row[8].value == pytest.approx(precisions[-1], abs=1e-9)
     head = report.section("target").rows[0]
     assert head[1].value == pytest.approx(np.mean(areas), abs=1e-9)
     assert head[2].value == pytest.approx(np.mean(precisions), abs=1e-9)
+
+
+def test_c_of_a_finding_is_chosen_on_patients_that_a_fit_has_not_seen(monkeypatch):
+    methods, task, target = study("multilabel")
+    values = target.values.copy()
+    values[::5, 0] = np.nan
+    target = Target(kind="multilabel", label="findings", names=target.names, values=values)
+    asked = []
+
+    def folds(y, groups, **more):
+        asked.append(groups)
+        return validation_folds(y, groups, **more)
+
+    monkeypatch.setattr("medjepa.evaluation.target_fits.validation_folds", folds)
+    predict(methods[0].arrays[0], task, target)
+    for k, groups in enumerate(asked):
+        known = [i for i in task.train if not np.isnan(values[i, k])]
+        assert list(groups) == [task.groups[i] for i in known]
+    assert len(asked) == len(target.names)
 
 
 def test_a_rare_finding_is_flagged_and_kept_out_of_the_average():
@@ -163,15 +190,10 @@ def test_ridge_equals_scikit_learn():
     assert noise.alpha_ >= 100  # there is nothing to learn
 
 
-def test_cox_equals_a_newton_solver():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(80, 3))
-    time = np.ceil(rng.exponential(np.exp(-x[:, 0])) * 4)  # ties
-    event = rng.random(80) < 0.7
-    z = StandardScaler().fit_transform(x)
-    penalty, weights = 2.0, np.zeros(3)
+def newton_cox(z, time, event, penalty):
+    weights = np.zeros(z.shape[1])
     for _ in range(30):
-        slope, curvature = penalty * weights, penalty * np.eye(3)
+        slope, curvature = penalty * weights, penalty * np.eye(z.shape[1])
         for i in np.flatnonzero(event):
             risk = np.exp(z[time >= time[i]] @ weights)
             share = risk / risk.sum()
@@ -180,9 +202,50 @@ def test_cox_equals_a_newton_solver():
             curvature = curvature + (z[time >= time[i]].T * share) @ z[time >= time[i]]
             curvature = curvature - np.outer(mean, mean)
         weights = weights - np.linalg.solve(curvature, slope)
+    return weights
+
+
+def test_cox_equals_a_newton_solver():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 3))
+    time = np.ceil(rng.exponential(np.exp(-x[:, 0])) * 4)  # ties
+    event = rng.random(80) < 0.7
+    z = StandardScaler().fit_transform(x)
+    penalty = 2.0
+    weights = newton_cox(z, time, event, penalty)
     probe = CoxProbe(default_penalty=penalty).fit(x, time, event)
     assert probe.converged_
     assert np.allclose(probe.predict(x), z @ weights, atol=1e-5)
+
+
+def partial_likelihood(risk, time, event):
+    """Its logarithm, event by event."""
+    return sum(risk[i] - np.log(np.exp(risk[time >= time[i]]).sum()) for i in np.flatnonzero(event))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_penalty_is_the_one_under_which_patients_held_out_are_likeliest(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(60, 4))
+    time = np.ceil(rng.exponential(np.exp(-0.7 * x[:, 0])) * 6)
+    event = rng.random(60) < 0.6
+    folds = [
+        (np.flatnonzero(np.arange(60) % 3 != n), np.flatnonzero(np.arange(60) % 3 == n))
+        for n in range(3)
+    ]
+    grid = tuple(10.0**power for power in np.arange(4, -3, -0.5))
+    gained = np.zeros(len(grid))
+    for fit, _ in folds:
+        scaler = StandardScaler().fit(x[fit])
+        for place, penalty in enumerate(grid):
+            weights = newton_cox(scaler.transform(x[fit]), time[fit], event[fit], penalty)
+            risk = scaler.transform(x) @ weights
+            # Verweij and van Houwelingen 1993: of all patients, less that of those fitted on.
+            gained[place] += partial_likelihood(risk, time, event)
+            gained[place] -= partial_likelihood(risk[fit], time[fit], event[fit])
+    probe = CoxProbe(penalty_grid=grid).fit(x, time, event, folds=folds)
+    assert probe.penalty_ == pytest.approx(grid[int(gained.argmax())])
+    assert 1e-2 < probe.penalty_ < 1e4  # neither end
 
 
 def test_what_a_table_may_say():

@@ -10,9 +10,11 @@ from medjepa.data.batching import Batch
 from medjepa.errors import CheckpointError, ConfigError, TrainingError
 from medjepa.models.classifier import Classifier
 from medjepa.models.encoder import ViTEncoder
+from medjepa.training import finetune_steps
 from medjepa.training.finetune_classify import ClassifySettings, finetune_classifier
-from medjepa.training.finetune_optim import build_finetune_optimizer
+from medjepa.training.finetune_optim import build_finetune_optimizer, set_shared_rate
 from medjepa.training.interrupts import StopWish
+from medjepa.training.optim import clip_gradient
 
 CPU = torch.device("cpu")
 TARGET = np.array([0, 1] * 6)
@@ -115,6 +117,45 @@ def test_a_network_that_training_only_spoils_stays_as_it_was(tmp_path):
     model, done = train(tmp_path, patience=50, validate=lambda _: float(next(losses)))
     assert (done.num_steps, done.best_step) == (12, 0)
     torch.testing.assert_close(weights(model), weights(network()), rtol=0, atol=0)
+
+
+def test_a_validation_loss_that_is_no_number_is_not_taken_for_the_best(tmp_path):
+    losses = iter([2.0, float("nan"), 1.0])
+    with pytest.raises(TrainingError, match="validation"):
+        train(tmp_path, patience=5, validate=lambda _: next(losses))
+
+
+def test_the_rate_rises_and_falls_and_long_gradients_are_shortened(tmp_path, monkeypatch):
+    rates, lengths = [], []
+
+    def set_rate(optimizer, rate):
+        rates.append(rate)
+        set_shared_rate(optimizer, rate)
+
+    def clip(network, limit):
+        found = clip_gradient(network, limit)
+        lengths.append((float(found), float(clip_gradient(network, 0.0))))
+        return found
+
+    monkeypatch.setattr(finetune_steps, "set_shared_rate", set_rate)
+    monkeypatch.setattr(finetune_steps, "clip_gradient", clip)
+    train(tmp_path, steps=10, warmup=0.2, learning_rate=0.1, gradient_clip=0.01)
+    falling = [1e-4 + (0.1 - 1e-4) * (1 + np.cos(np.pi * n / 7)) / 2 for n in range(8)]
+    assert rates == pytest.approx([0.05, 0.1, *falling])
+    assert len(lengths) == 10
+    for before, after in lengths:
+        assert after == pytest.approx(min(before, 0.01), rel=1e-3)
+    assert max(before for before, _ in lengths) > 0.01
+
+
+def test_a_trial_of_how_long_a_step_takes_leaves_no_trace(tmp_path):
+    timed, done = train(tmp_path / "timed", steps=None, minutes=1e-9)
+    assert done.num_steps == 1
+    counted, _ = train(tmp_path / "counted", steps=1)
+    for (name, one), other in zip(
+        timed.state_dict().items(), counted.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, msg=name)
 
 
 def test_without_a_validation_part_the_last_weights_are_taken(tmp_path):
