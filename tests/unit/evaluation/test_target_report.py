@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 from sklearn.linear_model import Ridge
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from medjepa.errors import ConfigError, DataError
@@ -135,6 +135,20 @@ def test_findings_are_measured_one_by_one_as_scikit_learn_does():
     assert head[2].value == pytest.approx(np.mean(precisions), abs=1e-9)
 
 
+def test_levels_are_measured_as_scikit_learn_does():
+    methods, task, target = study("ordinal")
+    one_seed = [Features(key=m.key, arrays=m.arrays[:1], seeds=m.seeds[:1]) for m in methods]
+    report = assess_target(one_seed, task, target, num_resamples=50)
+    chances, levels = predict(methods[0].arrays[0], task, target), target.values[task.test, 0]
+    kappa = cohen_kappa_score(levels, chances.argmax(1), weights="quadratic")
+    areas = [roc_auc_score(levels >= k, chances[:, k:].sum(1)) for k in range(1, len(target.names))]
+    head = report.section("target").rows[0]
+    assert head[1].value == pytest.approx(kappa, abs=1e-9)
+    assert head[2].value == pytest.approx(np.mean(areas), abs=1e-9)
+    found = [row[5].value for row in report.section("target_parts").rows]
+    assert found == pytest.approx(areas, abs=1e-9)
+
+
 def test_c_of_a_finding_is_chosen_on_patients_that_a_fit_has_not_seen(monkeypatch):
     methods, task, target = study("multilabel")
     values = target.values.copy()
@@ -188,6 +202,10 @@ def test_ridge_equals_scikit_learn():
         assert np.allclose(ours, theirs, atol=1e-8)
     noise = RidgeProbe().fit(x, y, folds=validation_folds(np.zeros(60, np.int64), None))
     assert noise.alpha_ >= 100  # there is nothing to learn
+    constant = RidgeProbe(alpha_grid=(1.0, 100.0, 10.0)).fit(
+        x, np.ones(60), folds=validation_folds(np.zeros(60, np.int64), None)
+    )
+    assert constant.alpha_ == 100  # all are equally good
 
 
 def newton_cox(z, time, event, penalty):
