@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 LINEAR, NEIGHBOURS, DIFFERENCE = "linear probe", "kNN, k = 20", "pre-trained minus this, paired"
-MAIN = (LINEAR, NEIGHBOURS)
-"""Protocols of the first table of every evaluation."""
-
 _FEATURES = ("features", "Features")
 _COUNTS = {"Test images": "num_images", "Images": "num_images", "Patients": "num_patients",
            "Test patients": "num_patients"}  # fmt: skip
@@ -116,6 +113,10 @@ def _row(protocol: str, method: str, metric: str, estimate: dict[str, Any]) -> R
     }
 
 
+ORDER = ("Linear, AUC", "difference")
+"""Heads that come first; the others follow as they are found."""
+
+
 def columns_of(rows: list[Row]) -> tuple[list[str], dict[str, dict[str, Row]]]:
     """What a page shows of a stage: heads, and for each method the row below each head."""
     heads: list[str] = []
@@ -127,6 +128,7 @@ def columns_of(rows: list[Row]) -> tuple[list[str], dict[str, dict[str, Row]]]:
         method, head = found
         if head not in heads:
             heads.append(head)
+            heads.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
         body.setdefault(method, {})[head] = row
     return heads, body
 
@@ -140,17 +142,23 @@ def _headline(row: Row) -> tuple[str, str] | None:
         return (f"{method}, {place}", metric) if "→" in place else None
     if row["stage"].endswith("-robustness"):
         return (f"{method}, {protocol.partition(', ')[2]}", metric) if title == _SPOILT else None
-    if protocol in MAIN:
-        return method, f"{protocol}: {metric}"
-    if protocol == f"{_FEW}, 5 shots, logistic regression" and metric.startswith("AUC"):
-        return method, "5 labels a class: AUC"
+    if (protocol, metric) in _MAIN_HEADS:
+        return method, _MAIN_HEADS[protocol, metric]
+    if protocol == f"{_FEW}, 5 shots, nearest class mean" and metric.startswith("AUC"):
+        return method, "5 labels a class, AUC"
     if title == "Calibration" and method.endswith(_TEMPERED) and metric == "ECE, equal mass":
-        return method.removesuffix(_TEMPERED), "ECE after temperature"
+        return method.removesuffix(_TEMPERED), "ECE, tempered"
     if title.startswith(("segmentation", "detection")) or row["stage"].endswith("-findings"):
         few = "multilabel" in protocol or title.startswith(("segmentation", "detection"))
         return (method, metric) if few else None
     return None
 
 
+_MAIN_HEADS = {
+    (LINEAR, "AUC"): "Linear, AUC",
+    (LINEAR, f"AUC, {DIFFERENCE}"): "difference",
+    (LINEAR, "balanced accuracy"): "Linear, balanced accuracy",
+    (NEIGHBOURS, "AUC"): "kNN, AUC",
+}
 _FEW, _TEMPERED = "With a handful of labels", ", with temperature"
 _SPOILT = "Spoilt test images"

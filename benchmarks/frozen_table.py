@@ -113,14 +113,16 @@ def chosen_folders(parser: argparse.ArgumentParser, asked: argparse.Namespace) -
 
 
 def plan(asked: argparse.Namespace) -> list[Stage]:
-    """Every stage; what is worth most comes first."""
+    """Every stage; of what an encoder is judged by, what is worth most comes first."""
     return [
         pretraining(CHEST, asked),
         judged(CHEST, "classes", "Pneumonia of children", "few_shot=true"),
+        elsewhere(CHEST),
+        judged(CHEST, "robustness", "Pneumonia of children, spoilt images", "corruptions=true",
+               ood=ADULTS),
         pretraining(ADULTS, asked),
         judged(ADULTS, "classes", "Pneumonia of adults", "few_shot=true",
                "shortcut=[view,age,sex]"),
-        elsewhere(CHEST),
         elsewhere(ADULTS),
         Stage(
             name=f"{ADULTS}-findings",
@@ -130,8 +132,6 @@ def plan(asked: argparse.Namespace) -> list[Stage]:
             arguments=("label=findings", "target=multilabel"),
             run=ADULTS,
         ),
-        judged(CHEST, "robustness", "Pneumonia of children, spoilt images", "corruptions=true",
-               ood=ADULTS),
         pretraining(SKIN, asked),
         judged(SKIN, "classes", "Malignant skin lesions", "few_shot=true"),
         pretraining(SKIN_28, asked),

@@ -256,9 +256,9 @@ def _sets(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> Section:
         title=f"Sets that hold the right class in {100 - 100 * ALPHA:g} % of patients",
         note=(
             f"Split conformal sets, promised coverage {100 - 100 * ALPHA:g} %; threshold from one "
-            f"image of each of {num} training {'patients' if groups else 'images'} that the probe was not "
-            "fitted on. The promise is for an image drawn at random of a new patient who is "
-            "exchangeable with them (same hospital, same kind of patients), on average "
+            f"image of each of {num} training {'patients' if groups else 'images'} that the probe "
+            "was not fitted on. The promise is for an image drawn at random of a new patient who "
+            "is exchangeable with them (same hospital, same kind of patients), on average "
             "over all classes, not within each; so every patient counts once here. LAC: smallest "
             "sets; APS: with a random share, sets follow difficulty and may be empty. "
             f"{_spread(num)}"

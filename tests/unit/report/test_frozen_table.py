@@ -7,7 +7,7 @@ from pathlib import Path
 
 import frozen_table
 import pytest
-from frozen_rows import LINEAR, columns_of, rows_of
+from frozen_rows import columns_of, rows_of
 from frozen_sets import SETS, NotThere, source
 from npz_images import write_table
 
@@ -94,7 +94,8 @@ def test_a_page_shows_of_a_stage_what_it_is_about():
     assert heads == ["Home"]
     assert list(body) == ["Pre-trained encoder, site 1 → site 2"]
     heads, body = columns_of(rows_of(evaluated(), set_name="l", stage="l-classes"))
-    assert f"{LINEAR}: AUC" in heads
+    assert heads == ["Linear, AUC", "difference", "Linear, balanced accuracy", "kNN, AUC"]
+    assert body["Majority class"]["difference"]["value"] == 0.2
     assert list(body) == ["Pre-trained encoder", "Majority class"]
     heads, body = columns_of(rows_of(detected(), set_name="b", stage="b-decoded"))
     assert heads == ["mAP@[.5:.95]", "mAP@.5", "found at 1 false positives an image"]

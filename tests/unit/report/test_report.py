@@ -147,13 +147,14 @@ def test_every_number_of_the_table_is_there_with_its_interval(report):
 
 def test_figures_are_there_and_moderate(report):
     page = render_html(report)
-    assert page.count("<svg") == 1 + 3 + 1 + 1
+    # intervals, losses, map, label efficiency, reliability
+    assert page.count("<svg") == 1 + 3 + 1 + 1 + 1
     assert max(len(figure) for figure in re.findall(r"<svg.*?</svg>", page, re.S)) < 40_000
 
 
 def test_without_curves_map_and_labels_the_page_still_stands(report):
     bare = replace(report, loss_curves=(), embedding_map=None, label_efficiency=())
-    assert render_html(bare).count("<svg") == 1
+    assert render_html(bare).count("<svg") == 2  # intervals, reliability
 
 
 def test_missing_groups_are_said_in_the_table(report):
