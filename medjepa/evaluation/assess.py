@@ -25,6 +25,7 @@ from medjepa.evaluation.results import (
     LossCurve,
     Report,
 )
+from medjepa.evaluation.sections import Section
 from medjepa.evaluation.shortcut import examine
 from medjepa.evaluation.study_level import study_predictions
 from medjepa.evaluation.task import Task
@@ -52,6 +53,7 @@ def assess(
     cells: Mapping[str, Sequence[str]] | None = None,
     settings: EvaluationConfig | None = None,
     origin: Origin | None = None,
+    further: Sequence[Section] = (),
     progress: Callable[[str], object] = lambda _: None,
 ) -> Report:
     """Measure every method on the same split and resamples, and decide whether pre-training helped.
@@ -76,6 +78,7 @@ def assess(
         cells: column of the table -> (N,) what it says of each image.
         settings: which further sections are asked; None for the defaults.
         origin: models and images, for sections that embed again; None for features alone.
+        further: sections that are made already; after the others.
         progress: called with a word on what begins.
 
     Raises:
@@ -191,7 +194,7 @@ def assess(
         loss_curves=tuple(loss_curves),
         num_splits=len(tasks),
         shortcuts=shortcuts,
-        sections=tuple(extra_sections(context)),
+        sections=(*extra_sections(context), *further),
         studies=()
         if study_names is None
         else study_predictions(

@@ -29,8 +29,11 @@ WORDS = frozenset((
     "projection", "orientation", "laterality", "protocol", "sequence", "kernel", "contrast",
     "field", "strength", "magnification", "stain", "license", "licence", "resolution", "size",
     "width", "height", "rows", "columns", "fps", "rate", "frames", "duration", "spacing",
-    "thickness", "bits", "year", "dataset", "database", "collection", "origin", "cohort", "batch",
-    "sex", "gender", "age", "race", "ethnicity",
+    "thickness", "bits", "year", "date", "datetime", "acquired", "acquisition", "ward", "room",
+    "operator", "technician", "radiographer", "radiologist", "reader", "exposure", "kvp", "kv",
+    "mas", "dose", "software", "coil", "filter", "format", "compression", "codec", "extension",
+    "dataset", "database", "collection", "origin", "cohort", "batch", "sex", "gender", "age",
+    "race", "ethnicity",
 ))  # fmt: skip
 """Of columns that say where, with what or of whom an image was taken."""
 
@@ -49,7 +52,8 @@ class Column:
 
     Attributes:
         name: as the table has it.
-        codes: (N,) number of each image's value; 0 for values of a single patient, -1 for none.
+        codes: (N,) number of each image's value; 0 for values of a single patient, -1 where a
+            single patient has none (of several it is a value).
         num_values: how many codes there are, with `OTHER`.
         num_rare: values that only one patient has, all under `OTHER`.
     """
@@ -68,7 +72,8 @@ class Column:
 def coded(name: str, cells: Sequence[str], groups: Sequence[str] | None) -> Column:
     """Number the values of a column.
 
-    Addresses on the web count by their host, numbers with many values by their quarter.
+    Addresses on the web count by their host, numbers, ages and dates with many values by their
+    quarter. That nothing is written is a value too, where it is so of several patients.
 
     Args:
         name: of the column.
@@ -78,15 +83,17 @@ def coded(name: str, cells: Sequence[str], groups: Sequence[str] | None) -> Colu
     values = [site_of(cell) for cell in cells]
     known = [value.lower() not in _MISSING for value in values]
     different = sorted({value for value, is_known in zip(values, known, strict=True) if is_known})
-    if len(different) > MOST_VALUES and (numbers := _numbers(values, known)) is not None:
+    if len(different) > MOST_VALUES and (numbers := numbers_of(values, known)) is not None:
         edges = np.unique(np.quantile(numbers[known], (0.25, 0.5, 0.75)))
         values = [str(quarter) for quarter in np.searchsorted(edges, numbers, side="right")]
         different = sorted(set(values))
     group = group_index(len(cells), groups)
     number, codes, rare = 1, np.full(len(cells), -1, np.int64), 0
     array, is_known = np.asarray(values, dtype=object), np.asarray(known)
-    for value in different:
-        chosen = (array == value) & is_known
+    choices = [(array == value) & is_known for value in different]
+    if choices and len(np.unique(group[~is_known])) > 1:
+        choices.append(~is_known)
+    for chosen in choices:
         if len(np.unique(group[chosen])) < 2:
             codes[chosen], rare = OTHER, rare + 1
         else:
@@ -139,7 +146,8 @@ def find_columns(
 def _words(name: str) -> set[str]:
     """The words of a name: of ViewPosition and of view_position {view, position}."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return set(re.findall(r"[a-z]+", apart.lower()))
+    # kVp is one word, though it is written as two.
+    return set(re.findall(r"[a-z]+", f"{apart} {name}".lower()))
 
 
 def _alike(first: Column, second: Column) -> bool:
@@ -147,14 +155,48 @@ def _alike(first: Column, second: Column) -> bool:
     return bool(pairs == len(np.unique(first.codes)) == len(np.unique(second.codes)))
 
 
-def _numbers(values: Sequence[str], known: Sequence[bool]) -> "np.ndarray | None":
-    """The values as numbers, NaN where none is known; None if some value is no number."""
+def numbers_of(values: Sequence[str], known: Sequence[bool]) -> "np.ndarray | None":
+    """Values as numbers, NaN where none is known; None if some value is none.
+
+    Dates count in days (of 31 a month), ages with a unit in years, one unit for all others.
+    """
+    shown = [value for value, is_known in zip(values, known, strict=True) if is_known]
+    reader = next((one for one in _READERS if all(one(value) is not None for value in shown)), None)
+    if reader is None:
+        return None
+    found = [reader(v) if is_known else None for v, is_known in zip(values, known, strict=True)]
+    return np.array([np.nan if one is None else one for one in found], np.float64)
+
+
+_AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
+_YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ].*)?")
+_DAY_FIRST = re.compile(r"(\d{1,2})[.](\d{1,2})[.](\d{4})(?: .*)?")
+_YEAR_LAST = re.compile(r"\d{1,2}[-/]\d{1,2}[-/](\d{4})(?: .*)?")
+
+
+def _plain_number(value: str) -> float | None:
     try:
-        return np.array(
-            [
-                float(value) if is_known else np.nan
-                for value, is_known in zip(values, known, strict=True)
-            ]
-        )
+        return float(value)
     except ValueError:
         return None
+
+
+def _age(value: str) -> float | None:
+    """063Y, as DICOM writes it."""
+    number = _plain_number(value[:-1]) if value[-1:].upper() in _AGE_UNITS else None
+    return None if number is None else number * _AGE_UNITS[value[-1].upper()]
+
+
+def _date(value: str) -> float | None:
+    if found := _YEAR_FIRST.fullmatch(value):
+        year, month, day = map(int, found.groups())
+    elif found := _DAY_FIRST.fullmatch(value):
+        day, month, year = map(int, found.groups())
+    elif found := _YEAR_LAST.fullmatch(value):  # day or month first: who knows
+        year, month, day = int(found[1]), 1, 1
+    else:
+        return None
+    return float(year * 372 + month * 31 + day)
+
+
+_READERS = (_plain_number, _age, _date)

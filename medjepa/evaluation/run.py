@@ -41,6 +41,14 @@ from medjepa.evaluation.results import (
 from medjepa.evaluation.runs import Run, load_runs
 from medjepa.evaluation.target import target_rule
 from medjepa.evaluation.target_report import assess_target
+from medjepa.evaluation.tells import (
+    Tell,
+    deciding_columns,
+    file_traits,
+    find_tells,
+    tell_checks,
+    tell_section,
+)
 
 
 def evaluate(
@@ -210,12 +218,23 @@ def evaluate(
     write_leak_list(material.stores, labelled.keys, pairs, again)
     folders = dict.fromkeys(run.folder for run in runs)
     checks = [count_look(folders, [labelled.keys[i] for i in tested]), *checks]
+    not_asked = [named, study or "", split or "", *_columns_of(request)]
     columns = find_columns(
-        labelled.cells,
-        labelled.task.groups,
-        asked=shortcuts,
-        leave_out=[named, study or "", split or "", *_columns_of(request)],
+        labelled.cells, labelled.task.groups, asked=shortcuts, leave_out=not_asked
     )
+    tells: list[Tell] = []
+    if rule is None and shortcuts != ():
+        traits = file_traits(material)
+        tells = find_tells(
+            labelled.task,
+            labelled.cells,
+            traits,
+            None if is_volume else material.arrays[PIXELS],
+            leave_out=[*not_asked, *(column.name for column in columns)],
+            seed=seed,
+        )
+        columns += deciding_columns(tells, traits, labelled.task)
+        checks += tell_checks(tells)
     facts = {
         "command": command,
         "config_hash": ", ".join(run.config_hash for run in runs),
@@ -261,6 +280,7 @@ def evaluate(
             run=facts,
             cells=labelled.cells,
             settings=settings,
+            further=tell_section(tells, labelled.task),
             origin=Origin(runs=tuple(runs), material=material, request=request),
             progress=lambda _: advance(1),
         )

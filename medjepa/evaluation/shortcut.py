@@ -80,7 +80,7 @@ def examine(
     """
     task = tasks[0]
     known = np.flatnonzero(column.codes >= 0)
-    alone = _alone(_part_of(task, known), column.codes[known], num_resamples, seed)
+    alone = told_by(_part_of(task, known), column.codes[known], num_resamples, seed)
     counts = _Strata(_patients(task, column))
     within, num_within = _within(column, counts, tasks, measured, resamples)
     total = _total_patients(task)
@@ -106,11 +106,11 @@ def examine(
     )
 
 
-def _alone(task: Task, codes: Integers, num_resamples: int, seed: int) -> Estimate:
-    """AUC of the class frequencies of each value, learnt from other patients."""
+def told_by(task: Task, codes: Integers, num_resamples: int, seed: int) -> Estimate:
+    """AUC of the class frequencies of each value (codes (N,)), learnt from other patients."""
     if len(np.unique(task.target)) < 2:
         return _nothing()
-    tasks = _folds(task, seed)
+    tasks = folds_of(task, seed)
     group = group_index(len(task.target), task.groups)
     weight = 1 / np.bincount(group)[group]  # each patient counts once, however many images
     prior = np.bincount(task.target, weight, len(task.class_names)) / weight.sum()
@@ -120,7 +120,7 @@ def _alone(task: Task, codes: Integers, num_resamples: int, seed: int) -> Estima
         np.add.at(table, (codes[one.train], task.target[one.train]), weight[one.train])
         table /= table.sum(1, keepdims=True)
         scores.append(table[codes[one.test]])
-    return _area(tasks, scores, num_resamples, seed)
+    return area_over(tasks, scores, num_resamples, seed)
 
 
 def _embedding(
@@ -144,7 +144,7 @@ def _embedding(
     asked = replace(
         _part_of(task, rows), target=numbers, class_names=tuple(str(value) for value in often)
     )
-    tasks = [one for one in _folds(asked, seed) if len(np.unique(numbers[one.train])) > 1]
+    tasks = [one for one in folds_of(asked, seed) if len(np.unique(numbers[one.train])) > 1]
     found = {}
     for one in features:
         array = one.of(task)[0][rows]
@@ -154,7 +154,7 @@ def _embedding(
             probe = LogisticProbe(c_grid=COARSE_GRID)
             probe.fit(array[fold.train], numbers[fold.train], folds=held_out)
             scores.append(score_test_images(probe, array, fold))
-        found[one.key] = _area(tasks, scores, num_resamples, seed)
+        found[one.key] = area_over(tasks, scores, num_resamples, seed)
     return found
 
 
@@ -248,7 +248,7 @@ def _part_of(task: Task, rows: Integers) -> Task:
     )
 
 
-def _folds(task: Task, seed: int) -> list[Task]:
+def folds_of(task: Task, seed: int) -> list[Task]:
     """Each fifth of the patients is tested once, after learning from the others."""
     part = grouped_parts(task.target, task.groups, num_parts=NUM_PARTS, seed=seed)
     return [
@@ -258,9 +258,10 @@ def _folds(task: Task, seed: int) -> list[Task]:
     ]
 
 
-def _area(
+def area_over(
     tasks: Sequence[Task], scores: Sequence[Floats], num_resamples: int, seed: int
 ) -> Estimate:
+    """AUC of scores of each split's test part, with its interval over their patients."""
     labels = [task.target[task.test] for task in tasks]
     if not tasks or all(len(np.unique(one)) < 2 for one in labels):
         return _nothing()

@@ -219,8 +219,10 @@ def test_values_of_one_patient_are_one_and_addresses_count_by_host():
     assert column.codes[0] == column.codes[1] > OTHER
     assert column.codes[2] == column.codes[3] > OTHER
     assert column.codes[4] == column.codes[5] == OTHER
-    assert list(column.codes[6:]) == [-1, -1]
-    assert (column.num_common, column.num_rare) == (2, 2)
+    # That two patients have none is a value of its own; that one has none is nothing.
+    assert column.codes[6] == column.codes[7] > OTHER
+    assert coded("source", [*cells[:7], "b"], None).codes[6] == -1
+    assert (column.num_common, column.num_rare) == (3, 2)
 
 
 def test_many_numbers_become_quarters():
