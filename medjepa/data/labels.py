@@ -200,15 +200,18 @@ def _one_row_per_image(
     notes = []
     if moved:
         notes.append(
-            f"{moved} images occur in several parts of the split under different names; "
-            "they count for the test before validation before training"
+            f"{_images(moved)} in several parts of the split under different names: counted for "
+            "the test, else for validation, else for training"
         )
     if contradictory:
         notes.append(
-            f"{contradictory} images occur several times with contradictory labels: "
-            "they count for none"
+            f"{_images(contradictory)} several times with contradictory labels; they count for none"
         )
     return by_key, notes, in_both
+
+
+def _images(num: int) -> str:
+    return "1 image occurs" if num == 1 else f"{num:,} images occur"
 
 
 def _part_rank(name: str) -> int:

@@ -149,9 +149,11 @@ def drop_near_copies(
     copied = np.zeros(len(train), dtype=bool)
     copied[[i for i, _ in near]] = True
     pairs = [(int(train[i]), int(test[j])) for i, j in sorted(near)]
+    num = int(copied.sum())
+    show = "1 training image shows" if num == 1 else f"{num:,} training images show"
     text = (
-        f"{int(copied.sum()):,} training images show the picture of a test image in another form "
-        f"({forms}): they were left out of the training part."
+        f"{show} the picture of a test image in another form ({forms}): "
+        f"{'it was' if num == 1 else 'they were'} left out of the training part."
     )
     return train[~copied], Check(passed=False, text=text), pairs
 
