@@ -10,6 +10,8 @@ from torch import nn
 from medjepa.training.distributed import any_process, mean_over_processes
 
 TRIAL_STEPS, TRIAL_SECONDS, UNCOUNTED_STEPS = 20, 10.0, 2
+TRIAL_SHARE = 0.1
+"""Of the time that is asked for: a trial of a short run is short."""
 USED_SHARE = 0.95
 
 
@@ -20,11 +22,12 @@ def steps_within(seconds: float, model: nn.Module, trial_step: Callable[[int], N
     The first steps allocate memory and are not counted.
     """
     before = copy.deepcopy(model.state_dict())
+    most = min(TRIAL_SECONDS, TRIAL_SHARE * seconds)
     begin = counted = time.perf_counter()
     done = 0
     # Processes work in step: they must agree on one more, or one would wait for ever.
     while done < TRIAL_STEPS and any_process(
-        done < 2 * UNCOUNTED_STEPS or time.perf_counter() - begin < TRIAL_SECONDS
+        done < 2 * UNCOUNTED_STEPS or time.perf_counter() - begin < most
     ):
         if done == UNCOUNTED_STEPS:
             counted = time.perf_counter()

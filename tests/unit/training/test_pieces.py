@@ -226,3 +226,19 @@ def test_a_trial_counts_steps_and_leaves_no_trace(monkeypatch):
     assert 10 <= steps_within(60, model, step) <= 200
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_trial_takes_a_small_share_of_a_short_time(monkeypatch):
+    model, seen = nn.Linear(2, 1), []
+    now = [0.0]
+    monkeypatch.setattr("medjepa.training.timing.time.perf_counter", lambda: now[0])
+
+    def step(number):
+        seen.append(number)
+        now[0] += 0.25
+
+    assert 80 <= steps_within(24, model, step) <= 96
+    assert 4 <= len(seen) <= 10  # 2.4 s of 24
+    seen.clear()
+    steps_within(2400, model, step)
+    assert len(seen) == 20
