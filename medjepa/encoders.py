@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medjepa.data.crop_places import fill_box, frame_numbers
+from medjepa.data.crop_places import FrameClock, fill_box
+from medjepa.data.decode.frames import uneven
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import resize_images
 from medjepa.data.volume_pipeline import VolumePipeline
@@ -21,6 +22,8 @@ from medjepa.types import MedicalImage
 from medjepa.utils.device import choose_device
 
 Floats = NDArray[np.float32]
+Times = tuple[float, ...] | None
+"""Of the frames of a clip in s, where they lie unevenly."""
 
 
 class Encoder:
@@ -128,12 +131,18 @@ class VolumeEncoder:
         rows = [np.empty((0, self.embed_dim), np.float32)]
         for item in volumes:
             parts = self._read(item, ready=isinstance(volumes, np.ndarray | Tensor))
-            own = [self._embed(v, s, batch_size, overlap, num_clips) for v, s in parts]
+            own = [self._embed(v, s, t, batch_size, overlap, num_clips) for v, s, t in parts]
             rows.append(np.mean(own, axis=0, keepdims=True, dtype=np.float32))
         return np.concatenate(rows)
 
     def _embed(
-        self, values: Floats, spacing: Floats, batch_size: int, overlap: float, num_clips: int
+        self,
+        values: Floats,
+        spacing: Floats,
+        times: Times,
+        batch_size: int,
+        overlap: float,
+        num_clips: int,
     ) -> Floats:
         scale = torch.from_numpy(spacing)[None].to(self.device)
 
@@ -142,28 +151,34 @@ class VolumeEncoder:
                 windows.to(self.device), spacing=scale.expand(len(windows), -1)
             )
 
-        windows = self._windows(values, overlap, num_clips, float(spacing[0]))
+        windows = self._windows(values, overlap, num_clips, float(spacing[0]), times)
         return embed_windows(windows, {"": encode}, batch_size=batch_size)[0][""]
 
     def _windows(
-        self, values: Floats, overlap: float, num_clips: int, seconds: float
+        self, values: Floats, overlap: float, num_clips: int, seconds: float, times: Times
     ) -> Iterator[Floats]:
         size, shape = self.pipeline.crop, values.shape[1:]
         if self.pipeline.kind == "volume":
             for start in covering_starts(shape, size, overlap=overlap):
                 yield _box(values, start, size)
             return
-        stride = clip_stride(self.pipeline, seconds)
-        for frames in clip_frames(shape[0], size[0], stride, num_clips):
+        clock = clip_clock(self.pipeline, shape[0], seconds, times)
+        for frames in clip_frames(clock, num_clips):
             chosen = values[:, list(frames)]
             for start in covering_starts(shape[1:], size[1:], overlap=overlap):
                 yield _box(chosen, (0, *start), size)
 
-    def _read(self, item: Any, *, ready: bool) -> list[tuple[Floats, Floats]]:  # noqa: ANN401
-        """The whole volume or clips of one item, in [0, 1], with their spacing."""
+    def _read(
+        self,
+        item: Any,  # noqa: ANN401
+        *,
+        ready: bool,
+    ) -> list[tuple[Floats, Floats, Times]]:
+        """The whole volume or clips of one item, in [0, 1], with spacing and uneven times."""
         is_array = isinstance(item, np.ndarray | Tensor)
         if not is_array:
-            return self.pipeline.all(self.pipeline.read(item))
+            image = self.pipeline.read(item)
+            return [(*part, uneven(image.times)) for part in self.pipeline.all(image)]
         array = item.numpy() if isinstance(item, Tensor) else np.asarray(item)
         array = array if array.ndim == 4 else array[None]
         if array.ndim != 4:
@@ -173,37 +188,39 @@ class VolumeEncoder:
         if ready:
             if not np.issubdtype(array.dtype, np.floating) or array.min() < 0 or array.max() > 1:
                 raise InputError("array", "a batch of volumes must be floats in [0, 1]")
-            return [(array.astype(np.float32), np.full(3, np.nan, np.float32))]
+            return [(array.astype(np.float32), np.full(3, np.nan, np.float32), None)]
         axes = "zyx" if self.pipeline.kind == "volume" else "tyx"
         image = MedicalImage(array=array, axes=axes, spacing=(None,) * 3, source="array")
-        return self.pipeline.all(image)
+        return [(*part, None) for part in self.pipeline.all(image)]
 
 
-def clip_stride(pipeline: VolumePipeline, seconds: float) -> float:
-    """How many frames lie between two that the model sees.
+def clip_clock(pipeline: VolumePipeline, length: int, seconds: float, times: Times) -> FrameClock:
+    """Which frames of a clip of `length` the model sees; `seconds` lie between two on average.
 
     Raises:
         InputError: the model's frames are so many seconds apart, and the clip's rate is unknown.
     """
-    if pipeline.frame_seconds is None:
-        return float(pipeline.frame_step)
+    count, apart = pipeline.crop[0], pipeline.frame_seconds
+    if apart is None:
+        return FrameClock(length, count, float(pipeline.frame_step))
+    if times is not None:
+        return FrameClock(length, count, apart, times)
     if not seconds > 0:
         raise InputError(
             "clip",
-            f"the model sees frames {pipeline.frame_seconds:g} s apart, and the time between this "
+            f"the model sees frames {apart:g} s apart, and the time between this "
             "clip's frames is not known",
         )
-    return pipeline.frame_seconds / seconds
+    return FrameClock(length, count, apart / seconds)
 
 
-def clip_frames(length: int, count: int, stride: float, num_clips: int) -> list[tuple[int, ...]]:
+def clip_frames(clock: FrameClock, num_clips: int) -> list[tuple[int, ...]]:
     """The frames of clips that lie evenly over a video; fewer where they would be the same."""
-    slack = max(int(length - 1 - (count - 1) * stride), 0)
+    slack = clock.last_first
     if slack == 0 or num_clips == 1:
-        return [frame_numbers(length, count, stride, None)]
+        return [clock.draw(None)]
     firsts = sorted({round(n * slack / (num_clips - 1)) for n in range(num_clips)})
-    numbers = [np.floor(first + np.arange(count) * stride + 0.5) for first in firsts]
-    return [tuple(int(n) for n in np.minimum(row, length - 1)) for row in numbers]
+    return [clock.frames(first) for first in firsts]
 
 
 def _box(values: Floats, start: Sequence[int], size: Sequence[int]) -> Floats:

@@ -47,7 +47,7 @@ class DataConfig:
     )
     frame_step: int = setting(1, "clips: every so-many-th frame is read")
     frame_seconds: float | None = setting(
-        None, "clips: frames so far apart in s, by the clip's own rate; none: by frame_step"
+        None, "clips: frames so far apart in s, by the clip's own times; none: by frame_step"
     )
     contrasts: tuple[str, ...] = setting(
         (), "words in the names of the files that make one volume, such as [flair,t1,t1ce,t2]"

@@ -46,18 +46,54 @@ def start_around(centre: int, length: int, size: int) -> int:
     return min(max(centre - size // 2, 0), length - size)
 
 
+@dataclass(frozen=True)
+class FrameClock:
+    """Which frames of a clip are seen `stride` apart, by number or by their own time stamps.
+
+    Attributes:
+        length: of the clip, in frames.
+        count: frames that are taken.
+        stride: between two of them: in frames, or in s where the frames have `times`.
+        times: (length,) in s, ascending, of frames that lie unevenly; None: evenly.
+    """
+
+    length: int
+    count: int
+    stride: float
+    times: tuple[float, ...] | None = None
+
+    @property
+    def last_first(self) -> int:
+        """The last frame from which all frames lie inside of the clip, 0 if from none."""
+        reach = (self.count - 1) * self.stride
+        if self.times is None:
+            return max(int(self.length - 1 - reach), 0)
+        # Sums of a header's milliseconds are off by rounding.
+        latest = self.times[-1] - reach + 1e-9
+        return max(int(np.searchsorted(self.times, latest, side="right")) - 1, 0)
+
+    def frames(self, first: int) -> tuple[int, ...]:
+        """Frames from a first one on; between two the nearer one, after the end the last, held."""
+        after = np.arange(self.count) * self.stride
+        if self.times is None:
+            numbers = np.floor(first + after + 0.5)
+            return tuple(int(n) for n in np.minimum(numbers, self.length - 1))
+        times = np.asarray(self.times)
+        middles = (times[1:] + times[:-1]) / 2
+        found = np.searchsorted(middles, times[first] + after + 1e-9, side="right")
+        return tuple(int(n) for n in np.maximum(found, first))
+
+    def draw(self, rng: np.random.Generator | None) -> tuple[int, ...]:
+        """Frames from a first one that is drawn, or such that they lie in the middle."""
+        slack = self.last_first
+        return self.frames(slack // 2 if rng is None else int(rng.integers(slack + 1)))
+
+
 def frame_numbers(
     length: int, count: int, stride: float, rng: np.random.Generator | None
 ) -> tuple[int, ...]:
-    """`count` frames of a clip of `length`, `stride` frames apart, from a first one on.
-
-    The first is drawn, or such that they lie in the middle. Between two frames the nearer one is
-    taken; after the clip's end its last frame is held.
-    """
-    slack = max(int(length - 1 - (count - 1) * stride), 0)
-    first = slack // 2 if rng is None else int(rng.integers(slack + 1))
-    numbers = np.floor(first + np.arange(count) * stride + 0.5)
-    return tuple(int(n) for n in np.minimum(numbers, length - 1))
+    """`count` frames of a clip of `length`, `stride` frames apart, as `FrameClock` draws them."""
+    return FrameClock(length, count, stride).draw(rng)
 
 
 def fill_box(out: np.ndarray, read: Reader, shape: Sequence[int], start: Sequence[int]) -> None:

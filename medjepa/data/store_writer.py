@@ -156,7 +156,8 @@ class StoreWriter:
             )
         self.asked = index["asked"]
         self._shards = [Shard(**shard) for shard in index["shards"]]
-        self._items = {name: list(index["items"][name]) for name in self._names}
+        num = len(index["items"]["key"])
+        self._items = {name: list(index["items"].get(name, [None] * num)) for name in self._names}
 
     def _remove_unknown_shards(self) -> None:
         """A run that was killed between a shard and its index leaves a shard that nobody names."""
@@ -183,4 +184,5 @@ def _volume(image: StoredVolume) -> dict[str, Any]:
         "shape": list(image.pixels.shape),
         "directions": None if directions is None else [list(d) for d in directions],
         "position": None if image.position is None else list(image.position),
+        "times": None if image.times is None else list(image.times),
     }

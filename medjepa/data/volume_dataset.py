@@ -12,11 +12,11 @@ from torch.utils.data import Dataset
 from medjepa.data.batching import Sample, Samples
 from medjepa.data.crop_places import (
     Crop,
+    FrameClock,
     Triple,
     centred_start,
     drawn_start,
     fill_box,
-    frame_numbers,
     start_around,
 )
 from medjepa.data.foreground import Foreground, find_foreground
@@ -39,8 +39,8 @@ class VolumeDataset(Dataset[Sample]):
     function of `seed`, `draw` and the item. Only the crop is read. A volume that is smaller than
     the crop lies in the middle of black (0); a clip that is shorter holds its last frame.
     `foreground` is the share of drawn crops of volumes whose middle lies on foreground (moved
-    inside at the border). Frames are `frame_step` apart, or `frame_seconds`, by the clip's mean
-    rate. A stack through time is one clip for each slice.
+    inside at the border). Frames are `frame_step` apart, or `frame_seconds`: by their own times
+    where they lie unevenly, else by the clip's rate. A stack through time is a clip for each slice.
 
     `indices` count through the items that are of this kind, store after store; `modality` gives
     each store's kind of image where the headers do not say.
@@ -160,7 +160,7 @@ class VolumeDataset(Dataset[Sample]):
         shape = self.items[number].shape
         rng = None if draw is None else np.random.default_rng([self.seed, draw, number])
         if self.kind == "clip":
-            frames = frame_numbers(shape[0], self.crop[0], self._stride(number), rng)
+            frames = self._clock(number).draw(rng)
             start = (frames[0], *_starts(shape[1:], self.crop[1:], rng))
             return Crop(number, _triple(start), self.crop, frames)
         if rng is not None and rng.random() < self.foreground:
@@ -220,12 +220,16 @@ class VolumeDataset(Dataset[Sample]):
             self._maps.popitem(last=False)
         return self._maps[number]
 
-    def _stride(self, number: int) -> float:
+    def _clock(self, number: int) -> FrameClock:
+        item = self.items[number]
+        length, count = item.shape[0], self.crop[0]
         if self.frame_seconds is None:
-            return float(self.frame_step)
-        step = self.items[number].spacing[0]
+            return FrameClock(length, count, float(self.frame_step))
+        if item.times is not None:
+            return FrameClock(length, count, self.frame_seconds, item.times)
+        step = item.spacing[0]
         assert step, "checked when the dataset was made"
-        return self.frame_seconds / step
+        return FrameClock(length, count, self.frame_seconds / step)
 
     def _spacing(self, number: int) -> np.ndarray:
         """float32 (3,) of the crop: in time that between the frames that are read."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from medjepa.data.contrasts import CONTRASTS, axis_as_contrasts, shown_by_contrast
 from medjepa.data.decode import read
+from medjepa.data.decode.frames import uneven
 from medjepa.data.decode.limits import check_budget
 from medjepa.data.frame_size import resize_frames
 from medjepa.data.intensity import is_grey, to_stored, window_of
@@ -34,6 +35,7 @@ class StoredVolume:
     scale: float
     offset: float
     window: tuple[float, float]
+    times: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def stored_volume(
         scale=stored.scale,
         offset=stored.offset,
         window=window,
+        times=uneven(image.times) if image.axes[0] == "t" else None,
     )
 
 

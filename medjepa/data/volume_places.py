@@ -25,6 +25,7 @@ class ItemPlace:
         plane: of a stack through time, the number of its slice; None for all others.
         shape: (z, y, x) or (t, y, x).
         spacing: likewise, mm or s; None unknown.
+        times: of the frames of a clip in s, where they lie unevenly.
     """
 
     store: int
@@ -32,6 +33,7 @@ class ItemPlace:
     plane: int | None
     shape: Triple
     spacing: tuple[float | None, float | None, float | None]
+    times: tuple[float, ...] | None = None
 
 
 def find_places(stores: Sequence[VolumeStore], kind: VolumeKind) -> tuple[ItemPlace, ...]:
@@ -65,10 +67,10 @@ def _places(store: int, index: int, item: VolumeItem, kind: VolumeKind) -> list[
         _, frames, depth, height, width = item.shape
         steps = (item.spacing[0], item.spacing[2], item.spacing[3])
         shape = (frames, height, width)
-        return [ItemPlace(store, index, plane, shape, steps) for plane in range(depth)]
+        return [ItemPlace(store, index, plane, shape, steps, item.times) for plane in range(depth)]
     _, first, height, width = item.shape
     spacing = (item.spacing[0], item.spacing[1], item.spacing[2])
-    return [ItemPlace(store, index, None, (first, height, width), spacing)]
+    return [ItemPlace(store, index, None, (first, height, width), spacing, item.times)]
 
 
 def settings_of(stores: Sequence[VolumeStore]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class VolumeItem:
         scale: value = stored * scale + offset.
         offset: see `scale`.
         window: (low, high) values shown as 0 and 1.
+        times: of the frames of a clip in s, where they lie unevenly; None: at the mean spacing.
     """
 
     shard: int
@@ -53,6 +54,7 @@ class VolumeItem:
     scale: float
     offset: float
     window: tuple[float, float]
+    times: tuple[float, ...] | None = None
 
 
 def open_volumes(path: str | Path) -> "VolumeStore":
@@ -88,7 +90,9 @@ class VolumeStore:
     @cached_property
     def items(self) -> tuple[VolumeItem, ...]:
         """Every volume, in the order of the indices."""
-        columns = [[_tuples(v) for v in self._columns[n]] for n in VolumeItem.__dataclass_fields__]
+        # Stores that were made before times were kept have no such column.
+        given = {"times": [None] * len(self), **self._columns}
+        columns = [[_tuples(v) for v in given[n]] for n in VolumeItem.__dataclass_fields__]
         return tuple(VolumeItem(*values) for values in zip(*columns, strict=True))
 
     @cached_property

@@ -22,7 +22,7 @@ from medjepa.data.volume_cache import ensure_volumes
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.data.volume_pipeline import VolumePipeline, known_spacing
 from medjepa.data.volume_store import VolumeStore
-from medjepa.encoders import clip_frames, clip_stride
+from medjepa.encoders import clip_clock, clip_frames
 from medjepa.errors import ConfigError
 from medjepa.evaluation.embed import untrained_twin
 from medjepa.evaluation.labelled_data import gather
@@ -207,8 +207,9 @@ class Volumes:
             for start in covering_starts(place.shape, size, overlap=self.overlap):
                 yield Crop(number, (start[0], start[1], start[2]), size)
             return
-        stride = clip_stride(self.pipeline, place.spacing[0] or 0.0)
-        for frames in clip_frames(place.shape[0], size[0], stride, self.clips):
+        seconds = place.spacing[0] or 0.0
+        clock = clip_clock(self.pipeline, place.shape[0], seconds, place.times)
+        for frames in clip_frames(clock, self.clips):
             for start in covering_starts(place.shape[1:], size[1:], overlap=self.overlap):
                 yield Crop(number, (frames[0], start[0], start[1]), size, frames)
 

@@ -96,6 +96,21 @@ def mean_step(times: tuple[float, ...] | None) -> float | None:
     return (times[-1] - times[0]) / (len(times) - 1)
 
 
+def uneven(times: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """Times of frames that lie unevenly: one is over half a mean step from its even place.
+
+    None where even places name the same frames, or where times run backwards.
+    """
+    step = mean_step(times)
+    if times is None or step is None or step <= 0:
+        return None
+    stamps = np.asarray(times)
+    even = stamps[0] + np.arange(len(stamps)) * step
+    if (np.diff(stamps) < 0).any() or np.abs(stamps - even).max() <= step / 2:
+        return None
+    return times
+
+
 def _is_grey(frame: np.ndarray) -> bool:
     red, green, blue = frame[..., 0], frame[..., 1], frame[..., 2]
     return bool(np.array_equal(red, green) and np.array_equal(green, blue))
