@@ -139,12 +139,18 @@ def test_ijepa_predicts_what_the_teacher_has_at_each_block(images):
     assert found(model, images) == pytest.approx(total / blocks.shape[:2].numel(), rel=1e-4)
 
 
+def cosines(head, x):
+    """Of what the layers say with each prototype: lengths do not count."""
+    return torch.cosine_similarity(head.layers(x)[:, None], head.prototypes[None], dim=-1)
+
+
 def dino_scores(model, images) -> tuple[list[Tensor], list[Tensor]]:
     """Of the student for all views, of the teacher for the large ones."""
     large = [views_of(model, images, v, scale=(0.4, 1.0)) for v in (0, 1)]
     small = [views_of(model, images, v, "local", scale=(0.05, 0.4), size=[16, 16]) for v in (0, 1)]
-    student = [model.head(model.encoder(view).mean(1)) for view in large + small]
-    return student, [model.teacher_head(model.teacher.encoder(view).mean(1)) for view in large]
+    student = [cosines(model.head, model.encoder(view).mean(1)) for view in large + small]
+    teacher = [cosines(model.teacher_head, model.teacher.encoder(view).mean(1)) for view in large]
+    return student, teacher
 
 
 @torch.no_grad()
