@@ -49,6 +49,9 @@ class EncoderModel(nn.Module):
         self.pixel_mean.copy_(mean)
         self.pixel_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
 
+    def drop_gradients(self) -> None:
+        """Take away, between `backward` and the optimiser's step, what must not be learnt yet."""
+
     def finish(self) -> None:
         """Make `encoder` the one that is used from now on, where training kept several."""
 

@@ -184,6 +184,7 @@ class MedJEPATrainer:
         self.network.train()
         output = self._forward(batch)
         output["total_loss"].backward()  # type: ignore[no-untyped-call]
+        getattr(self.model, "drop_gradients", lambda: None)()
         grad_norm = clip_gradient(self.model, self.settings.gradient_clip)
         losses = mean_over_processes(
             torch.stack([at_least_float32(output[name].detach()) for name in LOSSES])
