@@ -28,7 +28,14 @@ def rows_of(found: dict[str, Any], *, set_name: str, stage: str) -> list[Row]:
         "verdict": found["verdict"]["outcome"],
     }
     parts = [_table, _shortcuts, _sections] if evaluated else [_networks]
-    return [{**shared, **row} for part in parts for row in part(found)]
+    return [_joined(shared, row) for part in parts for row in part(found)]
+
+
+def _joined(shared: Row, row: Row) -> Row:
+    """The row with what all rows of its stage have; patients are those of its own images."""
+    others = row.get("num_images", shared["num_images"]) != shared["num_images"]
+    unknown = {"num_patients": None} if others else {}
+    return {**shared, **unknown, **row}
 
 
 def _patients(found: dict[str, Any], evaluated: bool) -> int | None:

@@ -112,7 +112,7 @@ def _crossings(context: Context, sites: Subgrouping) -> Section:
 
 
 def _index(context: Context, sites: Subgrouping) -> Section:
-    task = context.tasks[0]
+    task, known = context.tasks[0], int((sites.codes >= 0).sum())
     rows: list[tuple[Cell, ...]] = []
     for features in context.features:
         value, by_chance = robustness_index(
@@ -123,7 +123,7 @@ def _index(context: Context, sites: Subgrouping) -> Section:
             num_resamples=context.num_resamples,
             seed=context.seed,
         )
-        rows.append((TITLES[features.key], value, by_chance))
+        rows.append((TITLES[features.key], min(known, MOST_IMAGES), value, by_chance))
     return Section(
         key="robustness_index",
         title="Does the embedding group by class or by site?",
@@ -134,7 +134,7 @@ def _index(context: Context, sites: Subgrouping) -> Section:
             f"chance”: neighbours drawn at random. {_looked_at(sites)}, sites "
             f"by “{sites.column}”; first seed; intervals: bootstrap over patients."
         ),
-        columns=("Features", "Robustness index", "By chance"),
+        columns=("Features", "Images", "Robustness index", "By chance"),
         rows=tuple(rows),
     )
 

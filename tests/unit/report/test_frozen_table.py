@@ -34,6 +34,11 @@ def evaluated():
             "rows": [["Pre-trained encoder", "site 1 → site 2", 291, 204, estimate(0.8), None]],
         },
         {
+            "title": "Does the embedding group by class or by site?",
+            "columns": ["Features", "Images", "Robustness index"],
+            "rows": [["Pre-trained encoder", 1000, estimate(0.3)]],
+        },
+        {
             "title": "With a handful of labels",
             "columns": ["shots", "features", "classifier", "AUC, mean of episodes", "deviation"],
             "rows": [[5, "Majority class", "neighbours", estimate(0.5), 0.01]],
@@ -42,7 +47,7 @@ def evaluated():
     return {
         "verdict": {"outcome": "cannot tell", "sentence": "Cannot tell: ...", "baseline": ""},
         "num_test": 290,
-        "num_test_patients": None,
+        "num_test_patients": 201,
         "seed": 3,
         "seeds": [1, 2],
         "methods": methods,
@@ -73,8 +78,8 @@ def detected():
 
 def test_every_number_with_an_interval_becomes_a_row_with_its_n_seed_and_verdict():
     rows = rows_of(evaluated(), set_name="lungs", stage="lungs-across")
-    # 2 methods x 2 protocols x 2 metrics, a difference, and two cells of sections
-    assert len(rows) == 8 + 1 + 2
+    # 2 methods x 2 protocols x 2 metrics, a difference, and three cells of sections
+    assert len(rows) == 8 + 1 + 3
     for row in rows:
         assert (row["set"], row["seed"], row["verdict"]) == ("lungs", 3, "cannot tell")
         assert row["low"] < row["value"] < row["high"]
@@ -82,10 +87,12 @@ def test_every_number_with_an_interval_becomes_a_row_with_its_n_seed_and_verdict
     home = next(row for row in rows if row["metric"] == "Home")
     assert home["protocol"] == "Learnt at one site, tested at another, site 1 → site 2"
     assert (home["num_images"], home["num_patients"]) == (291, 204)  # its own, not the report's
+    index = next(row for row in rows if row["metric"] == "Robustness index")
+    assert (index["num_images"], index["num_patients"]) == (1000, None)  # not the test's patients
     few = next(row for row in rows if row["metric"] == "AUC, mean of episodes")
     assert few["method"] == "Majority class"
     assert few["protocol"] == "With a handful of labels, 5 shots, neighbours"
-    assert (few["num_images"], few["num_patients"]) == (290, None)
+    assert (few["num_images"], few["num_patients"]) == (290, 201)
     assert [row["value"] for row in rows if "paired" in row["metric"]] == [0.2]
 
 
