@@ -12,12 +12,14 @@ and hardware.* to both. Runs whose name is in --only are taken, by default all.
 """
 
 import argparse
+import contextlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from medjepa.cli.main import main as run
+from medjepa.training.files import move_aside
 
 SWEEP: dict[str, tuple[str, ...]] = {
     "base": (),
@@ -75,6 +77,8 @@ def pretrain(asked: argparse.Namespace, name: str) -> None:
     if lines and lines[-1].endswith("}") and json.loads(lines[-1])["step"] >= steps:
         return
     begun = (run / "checkpoints" / "last.pt").is_file()
+    if run.exists() and not begun:
+        move_aside(run)  # stopped before its first checkpoint
     medjepa(
         "pretrain",
         f"data={asked.folder}",
@@ -125,9 +129,10 @@ def interval(estimate: dict[str, Any] | None, digits: int = 3) -> str:
 
 def medjepa(*arguments: str) -> None:
     """Run a command; its failure ends this one."""
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    command = [sys.executable, "-m", "medjepa", *arguments]
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)  # noqa: S603
+    with contextlib.redirect_stdout(sys.stderr):
+        status = run(arguments)
+    if status:
+        sys.exit(status)
 
 
 if __name__ == "__main__":

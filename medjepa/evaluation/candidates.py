@@ -172,7 +172,7 @@ def _last_loss(folder: Path, step: int | None, payload: dict[str, Any]) -> tuple
         return float(ends[-1]["train_loss"]), f"epoch {ends[-1]['epoch']}"
     if rows:
         last = [float(row["total_loss"]) for row in rows[-_RECORDS:]]
-        return sum(last) / len(last), f"the last {len(last)} logged steps"
+        return sum(last) / len(last), f"logged steps, the last {len(last)}"
     history = (payload.get("history") or {}).get("train_loss") or []
     return (float(history[-1]), f"epoch {len(history)}") if history else (None, "not recorded")
 

@@ -1,5 +1,9 @@
 """The tables of a choice, alike on the page and in the terminal."""
 
+import math
+from collections.abc import Mapping
+
+from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.choice import CheckpointRow, Choice, Preference
 from medjepa.evaluation.label_free import LOSS, SCORES
 from medjepa.evaluation.rank_correlation import MIN_CHECKPOINTS, NUM_DRAWS, Correlation
@@ -11,7 +15,7 @@ ARROWS = {True: "↑", False: "↓"}
 
 def sections_of(choice: Choice) -> list[Section]:
     """Scores, what they prefer and, with a label, how they agree with the probe."""
-    found = [_scores(choice), _preferences(choice)]
+    found = [_scores(choice), _checkpoints(choice), _preferences(choice)]
     if choice.label is not None:
         found += [_correlations(choice), _baselines(choice)]
     return found
@@ -19,49 +23,68 @@ def sections_of(choice: Choice) -> list[Section]:
 
 def _scores(choice: Choice) -> Section:
     by_label = choice.label is not None
-    heads = [f"{score.title} {ARROWS[score.higher_is_better]}" for score in SCORES]
+    names = {**TITLES, LOSS: "loss"}
+    heads = [f"{names[score.key]} {ARROWS[score.higher_is_better]}" for score in SCORES]
     unit = "images" if choice.num_patients is None else "patients"
     note = (
         f"n = {choice.num_images:,} images{_of_patients(choice)}, {choice.images_from}; "
         f"{choice.num_views} views of each, showing {choice.scale[0]:g} to {choice.scale[1]:g} of "
         f"it, grey levels changed with strength {choice.strength:g}; seed {choice.seed}. The same "
         "images and views for every checkpoint. RankMe is of whole images, as `medjepa embed` "
-        "gives them, the last three are of the views. ↑: more is better, ↓: less is. In brackets: "
-        f"95 % interval, the value and 1.96 deviations of {choice.num_resamples} resamples of "
-        f"{unit}; it does not cover another pre-training or other views. The training loss is a "
-        "record and has no interval. Untrained: the first checkpoint's encoder before training."
+        "gives them, the last three scores are of the views. ↑: more is better, ↓: less is. In "
+        f"brackets: 95 % interval, the value and 1.96 deviations of {choice.num_resamples} "
+        f"resamples of {unit}; it does not cover another pre-training or other views. The loss is "
+        "that of training, a record without an interval. Untrained: the first checkpoint's "
+        "encoder before training."
     )
     if by_label:
         note += (
-            f" Linear probe: {choice.test}; 95 % interval by percentile bootstrap over patients."
+            f" AUC: linear probe, {choice.test}; 95 % interval by percentile bootstrap over the "
+            "test's patients."
         )
-    probe = ("AUC, probe", "balanced accuracy, probe") if by_label else ()
     return Section(
         key="scores",
-        title="Checkpoints",
+        title="Scores",
         note=note,
-        columns=("checkpoint", "objective", "step", *heads, *probe),
+        columns=("checkpoint", *heads, *(["AUC"] if by_label else [])),
         rows=tuple(_row(row, choice) for row in (*choice.rows, choice.untrained)),
     )
 
 
 def _row(row: CheckpointRow, choice: Choice) -> tuple[Cell, ...]:
-    name = f"{row.name} (collapsed)" if row.collapsed and row.step != 0 else row.name
-    scores: list[Cell] = [row.scores[score.key] for score in SCORES]
-    if row.scores[LOSS].value != row.scores[LOSS].value:
-        scores[0] = None
-    else:
-        scores[0] = row.scores[LOSS].value  # a record: no interval is missing
-    cells: tuple[Cell, ...] = (name, row.method, row.step, *scores)
-    if choice.label is None:
-        return cells
-    found = row.probe
-    if found is None:
-        found = {name: getattr(choice.baselines[0].probe, name) for name in PROBE}
-    return (*cells, *(found[name] for name in PROBE))
+    loss = row.scores[LOSS].value
+    # A record, not an estimate whose interval is missing.
+    scores: list[Cell] = [None if math.isnan(loss) else loss]
+    scores += [row.scores[score.key] for score in SCORES if score.key != LOSS]
+    name = row.name + (" (collapsed)" if row.collapsed and row in choice.rows else "")
+    return (name, *scores, *([_probe(row, choice)["auc"]] if choice.label is not None else []))
 
 
-PROBE = ("auc", "balanced_accuracy")
+def _probe(row: CheckpointRow, choice: Choice) -> Mapping[str, Estimate]:
+    if row.probe is not None:
+        return row.probe
+    untrained = choice.baselines[0].probe
+    return {"auc": untrained.auc, "balanced_accuracy": untrained.balanced_accuracy}
+
+
+def _checkpoints(choice: Choice) -> Section:
+    by_label = choice.label is not None
+    return Section(
+        key="checkpoints",
+        title="The checkpoints",
+        note="Loss of: what the training loss is the mean of, as the run's record has it.",
+        columns=(
+            "checkpoint", "objective", "step", "seed", "features", "loss of",
+            *(["balanced accuracy"] if by_label else []),
+        ),
+        rows=tuple(
+            (
+                row.name, row.method, row.step, row.seed, row.num_features, row.loss_of,
+                *([_probe(row, choice)["balanced_accuracy"]] if by_label else []),
+            )
+            for row in (*choice.rows, choice.untrained)
+        ),
+    )  # fmt: skip
 
 
 def _preferences(choice: Choice) -> Section:
