@@ -250,7 +250,7 @@ def _notes(sets: Sequence[LabelledSet], num_unlabelled: int) -> tuple[str, ...]:
     notes = [note for one in sets for note in one.notes if not note.startswith(told)]
     notes = [note for note in notes if not note.endswith("left out")]
     if num_unlabelled:
-        notes.append(f"{num_unlabelled:,} images have no label and were left out.")
+        notes.append(f"{num_unlabelled:,} images have no label, or several, and were left out.")
     return tuple(dict.fromkeys(notes))
 
 

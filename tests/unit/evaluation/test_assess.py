@@ -152,6 +152,17 @@ def test_a_perfect_score_is_not_called_certain():
     assert any("no width" in warning for warning in report.warnings)
 
 
+def test_an_interval_of_no_width_by_few_patients_is_no_certainty():
+    task = study()
+    few = np.array([np.flatnonzero(task.target[task.test] == label)[0] for label in (0, 1)])
+    report = assess(methods(task, ours=0.0), replace(task, test=task.test[few]), **FEW)
+    auc = report.method(PRETRAINED).probe.auc
+    assert auc.low == auc.high
+    assert any("no width" in warning for warning in report.warnings)
+    wide = assess(methods(task), task, **FEW)
+    assert not any("no width" in warning for warning in wide.warnings)
+
+
 def test_without_groups_the_reader_is_warned():
     task = study(grouped=False)
     report = assess(methods(task), task, **FEW)
