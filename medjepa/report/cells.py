@@ -22,6 +22,9 @@ def written(section: Section) -> list[list[Written]]:
 def cell_text(cell: Cell, *, sign: bool = False) -> Written:
     """One cell; a number that does not exist is a dash."""
     if isinstance(cell, Estimate):
+        ends = [abs(end) for end in (cell.low, cell.high) if end is not None]
+        if abs(cell.value) < 0.0005 <= max(ends, default=0.0) < 1:
+            return share(cell.value, sign=sign), interval(cell, sign=sign)  # as its interval is
         return number(cell.value, sign=sign), interval(cell, sign=sign)
     if cell is None:
         return "–", ""

@@ -116,6 +116,9 @@ def test_numbers_are_written_as_tables_write_them():
     assert cell_text(None) == ("–", "")
     assert cell_text(float("nan")) == ("–", "")
     assert cell_text(0.0) == (".000", "")
+    nothing = replace(HALF, value=0.00015)
+    assert cell_text(nothing, sign=True) == (".000", "[−.250, +.750]")
+    assert cell_text(replace(nothing, low=0.0001, high=0.0002))[0] == "0.00015"
     assert cell_text(-12345.6) == ("−1.23e+04", "")
     assert cell_text(replace(HALF, low=None, high=None)) == (".500", "[no interval]")
 
