@@ -79,15 +79,20 @@ def _sections(found: dict[str, Any]) -> Iterator[Row]:
             named = list(zip(columns, cells, strict=True))
             counts = {_COUNTS[name]: cell for name, cell in named if name in _COUNTS
                       and isinstance(cell, int)}  # fmt: skip
+            # Of whole numbers only the first says what a row is of (5 shots).
             words = [
                 f"{cell} {name}" if isinstance(cell, int) else str(cell)
                 for place, (name, cell) in enumerate(named)
-                if place != of and isinstance(cell, str | int) and name not in _COUNTS and cell
+                if place != of and cell and (isinstance(cell, str) or _is_first(place, cell))
             ]
             protocol = ", ".join([section["title"], *words])
             for name, cell in named:
                 if isinstance(cell, dict):
                     yield {**_row(protocol, str(cells[of]), name, cell), **counts}
+
+
+def _is_first(place: int, cell: object) -> bool:
+    return place == 0 and isinstance(cell, int)
 
 
 def _networks(found: dict[str, Any]) -> Iterator[Row]:
