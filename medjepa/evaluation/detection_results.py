@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.results import Check, Verdict, plain_json
+from medjepa.evaluation.trained import TrainedPart, TrainedRow
 
 SCHEMA_VERSION = 1
 """Raised when a key of `results.json` changes its name or its meaning."""
@@ -43,20 +44,9 @@ class CaseBoxes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionPart:
-    """One network that was trained and tested: one method, share of labels, fold and seed.
+class DetectionPart(TrainedPart):
+    """One network that was trained and tested, and what it found in each image (`cases`)."""
 
-    Attributes are those of `segmentation_results.Part`.
-    """
-
-    method: str
-    fraction: float
-    fold: str
-    seed: int
-    num_labels: int
-    num_parameters: int
-    num_steps: int
-    seconds: float
     cases: tuple[CaseBoxes, ...]
 
 
@@ -76,32 +66,16 @@ class ClassResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionRow:
-    """A row of the table: one method at one share of the labels.
+class DetectionRow(TrainedRow):
+    """A row of the table.
 
     Attributes:
-        method: one of `TITLES`.
-        title: what the reader sees.
-        fraction: share of the labelled patients of the training part.
-        num_labels: labelled images, for each network.
-        seeds: of the runs.
-        num_steps: of training, for each network.
-        seconds: of training, for each network.
-        num_parameters: that were trained.
         scores: metric -> mean over classes with its interval, averaged over seeds.
         classes: each by itself.
         sensitivities: at each rate of false positives an image (FROC), averaged over seeds.
         per_seed: mAP@[.5:.95] of each seed, each with its own interval.
     """
 
-    method: str
-    title: str
-    fraction: float
-    num_labels: tuple[int, ...]
-    seeds: tuple[int, ...]
-    num_steps: tuple[int, ...]
-    seconds: tuple[float, ...]
-    num_parameters: int
     scores: dict[str, Estimate]
     classes: tuple[ClassResult, ...]
     sensitivities: tuple[Estimate, ...]

@@ -26,9 +26,11 @@ from medjepa.evaluation.detection_results import (
     DetectionPart,
     DetectionRow,
 )
+from medjepa.evaluation.gain import HEADLINES, fraction_name, judge
 from medjepa.evaluation.metrics import Floats
 from medjepa.evaluation.results import Verdict
-from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
+from medjepa.evaluation.trained import row_fields
+from medjepa.evaluation.verdict import interval, share
 
 WORTHWHILE = 0.01
 """The smallest gain in mAP that we call help, and the largest that we call none."""
@@ -125,17 +127,12 @@ def decide(
     num_patients: int,
     patients_known: bool,
 ) -> Verdict:
-    """Whether pre-training helped, by a rule fixed beforehand.
-
-    Helped: the whole interval of the paired difference in mAP@[.5:.95] to the same network from
-    scratch lies above zero. Did not help: all of it lies below `WORTHWHILE`. Otherwise, with fewer
-    than `MIN_PATIENTS` patients, or where a seed by itself points the other way: cannot tell.
-    """
+    """Whether pre-training helped mAP@[.5:.95], by the rule of `gain`."""
     who = f"{num_patients:,} " + ("patients" if patients_known else "images, patients unknown")
-    labels = "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
+    labels = fraction_name(fraction)
     at = {row.method: row for row in rows if row.fraction == fraction}
     gains = {c.against: c for c in comparisons if (c.fraction, c.metric) == (fraction, MEAN_AP)}
-    cannot = "Cannot tell whether pre-training helped"
+    cannot = HEADLINES["cannot tell"]
     if PRETRAINED not in at or SCRATCH not in gains:
         return Verdict(
             outcome="cannot tell",
@@ -144,26 +141,14 @@ def decide(
             baseline="",
             detectable=None,
         )
-    gain = gains[SCRATCH].difference
-    seeds = gains[SCRATCH].per_seed
-    outcome, because = "cannot tell", "these patients give no interval"
-    if num_patients < MIN_PATIENTS:
-        because = f"with fewer than {MIN_PATIENTS} patients intervals are too narrow to decide"
-    elif gain.low is not None and gain.high is not None:
-        because = f"so many patients find differences from about {share(gain.detectable)} on"
-        if gain.low > 0:
-            outcome, because = "helped", "the whole interval of the gain lies above zero"
-        elif gain.high < WORTHWHILE:
-            outcome, because = "did not help", f"a gain of {share(WORTHWHILE)} is ruled out"
-        if (outcome == "helped" and min(s.value for s in seeds) <= 0) or (
-            outcome == "did not help" and max(s.value for s in seeds) >= WORTHWHILE
-        ):
-            outcome, because = "cannot tell", "the seeds disagree"
-    headline = {
-        "helped": "Pre-training helped",
-        "did not help": "Pre-training did not help",
-        "cannot tell": cannot,
-    }[outcome]
+    gain, seeds = gains[SCRATCH].difference, gains[SCRATCH].per_seed
+    outcome, because = judge(
+        gain,
+        list(zip(at[PRETRAINED].seeds, seeds, strict=False)),
+        worthwhile=WORTHWHILE,
+        num_patients=num_patients,
+    )
+    headline = HEADLINES[outcome]
     ours, scratch = at[PRETRAINED].scores[MEAN_AP], at[SCRATCH].scores[MEAN_AP]
     return Verdict(
         outcome=outcome,
@@ -207,20 +192,11 @@ def _row(
     class_names: Sequence[str],
     cases: Sequence[CaseBoxes],
 ) -> DetectionRow:
-    method, fraction = key
-    parts = [part for own in seeds.values() for part in own]
     mean = np.mean([one.mean for one in numbers], axis=0)
     precision = np.mean([one.precision for one in numbers], axis=0)
     sensitivity = np.mean([one.sensitivity for one in numbers], axis=0)
     return DetectionRow(
-        method=method,
-        title=TITLES[method],
-        fraction=fraction,
-        num_labels=tuple(part.num_labels for part in parts),
-        seeds=tuple(seeds),
-        num_steps=tuple(part.num_steps for part in parts),
-        seconds=tuple(part.seconds for part in parts),
-        num_parameters=parts[0].num_parameters,
+        **row_fields(*key, TITLES[key[0]], seeds),
         scores={MEAN_AP: _estimate(mean[:, 0]), AP_50: _estimate(mean[:, 1])},
         classes=tuple(
             ClassResult(

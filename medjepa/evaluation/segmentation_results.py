@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.results import Check, Verdict, plain_json
+from medjepa.evaluation.trained import TrainedPart, TrainedRow
 
 SCHEMA_VERSION = 1
 """Raised when a key of `results.json` changes its name or its meaning."""
@@ -67,29 +68,9 @@ class CaseScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One network that was trained and tested: one method, share of labels, fold and seed.
+class Part(TrainedPart):
+    """One network that was trained and tested, and its score in each case (`cases`)."""
 
-    Attributes:
-        method: one of `TITLES`.
-        fraction: share of the labelled patients of the training part.
-        fold: name of the part that was tested.
-        seed: of the run.
-        num_labels: cases with labels that it was trained on.
-        num_parameters: that were trained.
-        num_steps: of training.
-        seconds: of training.
-        cases: what was tested.
-    """
-
-    method: str
-    fraction: float
-    fold: str
-    seed: int
-    num_labels: int
-    num_parameters: int
-    num_steps: int
-    seconds: float
     cases: tuple[CaseScore, ...]
 
 
@@ -117,32 +98,16 @@ class StructureResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationRow:
-    """A row of the table: one method at one share of the labels.
+class SegmentationRow(TrainedRow):
+    """A row of the table.
 
     Attributes:
-        method: one of `TITLES`.
-        title: what the reader sees.
-        fraction: share of the labelled patients of the training part.
-        num_labels: labelled cases, for each network.
-        seeds: of the runs.
-        num_steps: of training, for each network.
-        seconds: of training, for each network.
-        num_parameters: that were trained.
         foreground: the mean over structures.
         structures: each by itself.
         per_seed: Dice of the foreground for each seed, each with its own interval.
         patients: Dice of the foreground of each patient, averaged over seeds; NaN if not defined.
     """
 
-    method: str
-    title: str
-    fraction: float
-    num_labels: tuple[int, ...]
-    seeds: tuple[int, ...]
-    num_steps: tuple[int, ...]
-    seconds: tuple[float, ...]
-    num_parameters: int
     foreground: StructureResult
     structures: tuple[StructureResult, ...]
     per_seed: tuple[Estimate, ...]

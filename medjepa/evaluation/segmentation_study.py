@@ -33,6 +33,7 @@ from medjepa.evaluation.segmentation_results import (
     StructureScore,
 )
 from medjepa.evaluation.surface import surface_distances
+from medjepa.evaluation.trained import row_fields
 
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _ENOUGH_RESAMPLES = 0.9
@@ -216,14 +217,7 @@ def _row(study: Study, method: str, fraction: float) -> SegmentationRow:
     ]
     dice = METRICS.index("dice")
     return SegmentationRow(
-        method=method,
-        title=TITLES.get(method, method),
-        fraction=fraction,
-        num_labels=tuple(part.num_labels for part in parts),
-        seeds=tuple(seeds),
-        num_steps=tuple(part.num_steps for part in parts),
-        seconds=tuple(part.seconds for part in parts),
-        num_parameters=parts[0].num_parameters,
+        **row_fields(method, fraction, TITLES.get(method, method), seeds),
         foreground=results[-1],
         structures=tuple(results[:-1]),
         per_seed=tuple(mean_over_patients(study, one[:, -1, dice]) for one in values),

@@ -1,19 +1,12 @@
 """Whether pre-training helped a segmentation, in a sentence, by a rule fixed beforehand.
 
-Primary metric: mean foreground Dice, fine-tuned from pre-training minus the same network from
-scratch under the same budget, averaged over seeds, 95 % interval by paired bootstrap over
-patients. At each share of the labels by itself; the headline is the largest share, what one has.
-- Fewer than `MIN_PATIENTS` patients were tested, or no interval exists: cannot tell.
-- Lower end above zero: helped.
-- Upper end below `WORTHWHILE`: did not help (a gain that would matter is ruled out).
-- Either of them, but some seed by itself points the other way (no gain; a gain of `WORTHWHILE`):
-  cannot tell. Training a network again often changes more than drawing other patients does, and
-  that is not in the interval.
-- Otherwise: cannot tell, with the difference that this many patients could have found.
+The rule is that of `gain`, on the mean foreground Dice, at each share of the labels by itself; the
+headline is the largest share, what one has.
 """
 
 from collections.abc import Sequence
 
+from medjepa.evaluation.gain import HEADLINES, fraction_name, judge
 from medjepa.evaluation.results import Verdict
 from medjepa.evaluation.segmentation_results import (
     FOREGROUND,
@@ -69,37 +62,18 @@ def decide(
         for c in comparisons
         if (c.fraction, c.structure, c.metric) == (fraction, FOREGROUND, "dice")
     }
-    labels = "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
+    labels = fraction_name(fraction)
     if PRETRAINED not in at or SCRATCH not in at:
         return _alone(at, labels, who)
     gain = against[SCRATCH].difference
-    detectable = gain.detectable
-    if num_patients < MIN_PATIENTS or gain.low is None or gain.high is None:
-        outcome, detectable = "cannot tell", None
-        because = (
-            f"{num_patients} patients were tested, and with fewer than {MIN_PATIENTS} intervals "
-            "are too narrow to decide"
-            if num_patients < MIN_PATIENTS
-            else "these patients give no interval"
-        )
-    elif gain.low > 0:
-        outcome, because = "helped", "the whole interval of the gain lies above zero"
-    elif gain.high < WORTHWHILE:
-        outcome = "did not help"
-        because = f"a gain of {share(WORTHWHILE)} or more is ruled out"
-        if gain.high < 0:
-            because = "the whole interval of the gain lies below zero"
-    else:
-        outcome = "cannot tell"
-        because = f"so many patients find differences from about {share(detectable)} on"
-    if outcome != "cannot tell" and (odd := _odd_seeds(outcome, at[PRETRAINED], against[SCRATCH])):
-        outcome = "cannot tell"
-        because = f"the seeds disagree: {odd}"
-    headline = {
-        "helped": "Pre-training helped",
-        "did not help": "Pre-training did not help",
-        "cannot tell": "Cannot tell whether pre-training helped",
-    }[outcome]
+    decides = num_patients >= MIN_PATIENTS and gain.low is not None
+    outcome, because = judge(
+        gain,
+        list(zip(at[PRETRAINED].seeds, against[SCRATCH].per_seed, strict=False)),
+        worthwhile=WORTHWHILE,
+        num_patients=num_patients,
+    )
+    headline = HEADLINES[outcome]
     ours, scratch = at[PRETRAINED].foreground.scores["dice"], at[SCRATCH].foreground.scores["dice"]
     sentence = (
         f"{headline}: with {labels} mean Dice {share(ours.value)} {interval(ours)} against "
@@ -114,7 +88,7 @@ def decide(
         baseline=" ".join(
             _peer(c, at[c.against], num_patients) for key, c in against.items() if key != SCRATCH
         ),
-        detectable=detectable,
+        detectable=gain.detectable if decides else None,
     )
 
 
@@ -125,24 +99,14 @@ def _alone(at: dict[str, SegmentationRow], labels: str, who: str) -> Verdict:
     missing = " and ".join(TITLES[key].lower() for key in (PRETRAINED, SCRATCH) if key not in at)
     return Verdict(
         outcome="cannot tell",
-        headline="Cannot tell whether pre-training helped",
+        headline=HEADLINES["cannot tell"],
         sentence=(
-            f"Cannot tell whether pre-training helped: with {labels}, “{missing}” was not run. "
+            f"{HEADLINES['cannot tell']}: with {labels}, “{missing}” was not run. "
             f"{best.title}: mean Dice {share(dice.value)} {interval(dice)} on {who}."
         ),
         baseline="",
         detectable=None,
     )
-
-
-def _odd_seeds(outcome: str, row: SegmentationRow, gain: SegmentationComparison) -> str:
-    """Seeds that by themselves point the other way, with their differences; "" if none does."""
-    odd = [
-        f"{share(one.value, sign=True)} with seed {seed}"
-        for seed, one in zip(row.seeds, gain.per_seed, strict=False)
-        if (one.value <= 0 if outcome == "helped" else one.value >= WORTHWHILE)
-    ]
-    return ", ".join(odd)
 
 
 def _seeds(row: SegmentationRow, gain: SegmentationComparison) -> str:
