@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from frozen_rows import Row, columns_of
+from frozen_rows import DIFFERENCE, Row, columns_of
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
 from medjepa.evaluation.bootstrap import Estimate
@@ -15,6 +15,9 @@ FIELDS = (
     "set", "stage", "protocol", "method", "metric", "value", "low", "high", "num_images",
     "num_patients", "seed", "seeds_of_training", "verdict",
 )  # fmt: skip
+
+SIGNED = ("Drop", "Behind", "difference", f"AUC, {DIFFERENCE}")
+"""Beginnings of the metrics that are differences."""
 
 
 def write_table_files(
@@ -84,8 +87,12 @@ def _written(
     for method, cells in body.items():
         line = []
         for head in heads:
-            row, signed = cells.get(head), "difference" in head or head in ("Drop", "Behind native")
-            line.append(("", "") if row is None else cell_text(_estimate(row), sign=signed))
+            row = cells.get(head)
+            if row is None:
+                line.append(("", ""))
+            else:
+                signed = row["metric"].startswith(SIGNED)
+                line.append(cell_text(_estimate(row), sign=signed))
         written.append((method, line))
     return written
 

@@ -125,7 +125,7 @@ def _row(protocol: str, method: str, metric: str, estimate: dict[str, Any]) -> R
     }
 
 
-ORDER = ("Linear, AUC", "difference")
+ORDER = ("clean, AUC", "Linear, AUC", "difference")
 """Heads that come first; the others follow as they are found."""
 
 
@@ -153,7 +153,10 @@ def _headline(row: Row) -> tuple[str, str] | None:
         place = protocol.rpartition(", ")[2]
         return (f"{method}, {place}", metric) if "→" in place else None
     if row["stage"].endswith("-robustness"):
-        return (f"{method}, {protocol.partition(', ')[2]}", metric) if title == _SPOILT else None
+        kind = protocol.partition(", ")[2]
+        if title == _SPOILT and metric == "Drop at 5":
+            return method, kind
+        return (method, "clean, AUC") if (title, kind) == (_SPOILT, "none") else None
     if (protocol, metric) in _MAIN_HEADS:
         return method, _MAIN_HEADS[protocol, metric]
     if protocol == f"{_FEW}, 5 shots, nearest class mean" and metric.startswith("AUC"):

@@ -322,6 +322,7 @@ def collect(stages: list[Stage], failures: dict[str, str], asked: argparse.Names
                 "stage": stage.name,
                 "title": stage.title,
                 "verb": stage.verb,
+                "sets": stage.sets,
                 "encoder": stage.run or stage.name,
                 "finished": bool(cost.get("finished")),
                 "failure": failures.get(stage.name, ""),

@@ -114,6 +114,20 @@ def test_a_page_shows_of_a_stage_what_it_is_about():
     assert heads == ["Linear, AUC", "difference", "Linear, balanced accuracy", "kNN, AUC"]
     assert body["Majority class"]["difference"]["value"] == 0.2
     assert list(body) == ["Pre-trained encoder", "Majority class"]
+    spoilt = evaluated()
+    spoilt["sections"] = [
+        {
+            "title": "Spoilt test images",
+            "columns": ["Features", "Corruption", "AUC", "Drop at 1", "Drop at 5"],
+            "rows": [
+                ["Pre-trained encoder", "none", estimate(0.9), None, None],
+                ["Pre-trained encoder", "noise", estimate(0.6), estimate(-0.1), estimate(-0.3)],
+            ],
+        }
+    ]
+    heads, body = columns_of(rows_of(spoilt, set_name="l", stage="l-robustness"))
+    assert heads == ["clean, AUC", "noise"]
+    assert body["Pre-trained encoder"]["noise"]["value"] == -0.3
     heads, body = columns_of(rows_of(detected(), set_name="b", stage="b-decoded"))
     assert heads == ["mAP@[.5:.95]", "mAP@.5", "found at 1 false positives an image"]
 
