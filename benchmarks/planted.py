@@ -8,10 +8,11 @@ planted (each KIND below; all without one), and `evaluate` looks at it. Caught: 
 refused, or one of the first lines (checks) that is not passed, or the verdict, names it. `clean`
 plants nothing, to see what is found without; `shuffles` shuffles the labels among the patients 20
 times and counts the intervals of the linear probe's AUC that hold one half. Exit status 1 if
-something was not caught, or fewer than 17 of 20 intervals hold chance. Measured on cxr_kermany with
-a ViT of 0.1 M pre-trained for 24 steps on 140 phantoms (86 s of one core): all 16 caught; clean: the
-edge of the picture alone tells the label with AUC .826 (encoder .723), nothing else is named; 18 of
-20 intervals hold chance.
+something was not caught, or fewer than 17 of 20 intervals hold chance.
+
+Measured on cxr_kermany with a ViT of 0.1 M pre-trained for 24 steps on 140 phantoms (86 s of one
+core): all 16 caught; clean: the edge of the picture alone tells the label with AUC .826 (encoder
+.723), nothing else is named; 18 of 20 intervals hold chance.
 """
 
 import csv

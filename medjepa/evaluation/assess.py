@@ -161,7 +161,9 @@ def assess(
         warnings.append(
             "An AUC of 1.000 has an interval of no width: no error was seen, which is no certainty."
         )
-    elif any(row.probe.auc.low == row.probe.auc.high is not None and row.seeds for row in results):
+    if any(
+        row.seeds and row.probe.auc.low == row.probe.auc.high not in (None, 1) for row in results
+    ):
         warnings.append("An interval of no width comes of very few test patients: no certainty.")
     return Report(
         verdict=decide(

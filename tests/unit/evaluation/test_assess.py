@@ -158,9 +158,9 @@ def test_an_interval_of_no_width_by_few_patients_is_no_certainty():
     report = assess(methods(task, ours=0.0), replace(task, test=task.test[few]), **FEW)
     auc = report.method(PRETRAINED).probe.auc
     assert auc.low == auc.high
-    assert any("no width" in warning for warning in report.warnings)
-    wide = assess(methods(task), task, **FEW)
-    assert not any("no width" in warning for warning in wide.warnings)
+    assert any("very few test patients" in warning for warning in report.warnings)
+    wide = assess(methods(task, ours=1.0), task, **FEW)
+    assert not any("very few test patients" in warning for warning in wide.warnings)
 
 
 def test_without_groups_the_reader_is_warned():
