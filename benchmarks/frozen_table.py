@@ -34,6 +34,8 @@ VESSELS, MEMBRANES, CELLS = "retina_chase", "em_membrane", "bccd"
 LABELS = {CHEST: "label", ADULTS: "label", SKIN: "benign_malignant", SKIN_28: "label"}
 STOPPED = 130
 """Exit status of what Ctrl-C has stopped."""
+WITHOUT_EFFECT = ("data.num_workers=", "data.cache_dir=", "logging.")
+"""Settings that change no number, so that a table goes on with others of them."""
 NETWORKS = "methods=[pretrained,scratch,frozen_linear,frozen_light]"
 
 
@@ -220,7 +222,7 @@ def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namesp
     record = asked.out / "costs" / f"{stage.name}.json"
     arguments = command(stage, sources, asked)
     before: dict[str, Any] = json.loads(record.read_text("utf-8")) if record.is_file() else {}
-    if before and before["arguments"] != arguments:
+    if before and decisive(before["arguments"]) != decisive(arguments):
         return "OUT holds it with other settings: name another OUT"
     if before.get("finished"):
         return ""
@@ -247,6 +249,11 @@ def do(stage: Stage, sources: dict[str, tuple[str, ...]], asked: argparse.Namesp
               f"{cost['processor_seconds']:.0f} s of the processor", flush=True)  # fmt: skip
         return ""
     return f"exit status {status}, see logs/{log.name}"
+
+
+def decisive(arguments: list[str]) -> list[str]:
+    """The arguments that a result depends on: those of how fast it is made are left out."""
+    return [one for one in arguments if not one.startswith(WITHOUT_EFFECT)]
 
 
 def run_command(arguments: list[str], log: Path) -> int:

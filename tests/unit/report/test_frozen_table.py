@@ -231,6 +231,8 @@ def test_what_failed_is_named_and_done_again_and_the_rest_is_not(
     ran.clear()
     assert table(monkeypatch, *asked[:-1], "6") == 1  # other settings: nothing is mixed
     assert not ran
+    assert table(monkeypatch, *asked, "--with", "data.num_workers=3") == 0  # changes no number
+    assert not ran
 
 
 def test_without_its_pretraining_a_set_is_not_measured(tmp_path, commands, monkeypatch, capsys):
