@@ -29,13 +29,13 @@ evaluates it. Each step prints the command that does the same on your own images
 goes on when it is called again, a finished one is shown again.
 
   kind=image         radiographs, about 7 minutes on 2 cores;
-                     volume (a head in 3-D) or clip (a beating heart): a minute or two
+                     volume (a head in 3-D) or clip (a beating heart): about a minute
   out=runs/demo      folder for everything (runs/demo-volume, runs/demo-clip); one made with other
                      keys is moved aside to runs/demo.1
   seed=0             decides images, training and evaluation
-  patients=500       with 4 images each (240 with 2 volumes or clips each)
-  epochs=50          of pre-training, at most (25, 20)
-  minutes=4.5        of pre-training, at most (0.75): on a slow machine there are fewer steps
+  patients=500       with 4 images each (160 with 2 volumes or clips each)
+  epochs=50          of pre-training, at most (24, 20)
+  minutes=4.5        of pre-training, at most (0.6): on a slow machine there are fewer steps
   model=vit_ti8_64   size of the encoder, a name from the registry (vit3d_ti10_40, clip_ti16_64)
 """
 STATE = "demo.json"

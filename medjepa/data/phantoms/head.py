@@ -71,20 +71,21 @@ class Scan:
 
 def draw_head(rng: np.random.Generator, name: str) -> Head:
     """Draw a patient with a finding of the class `name`."""
-    u, size = rng.uniform, rng.normal(0, 2.5)
-    radii = (64 + size + u(-4, 4), 71 + size + u(-4, 4), 59 + size + u(-4, 4))
+    u, size = rng.uniform, rng.normal(0, 0.6)
+    # Heads are alike: what a short training meets first is what differs most, and that is the
+    # finding.
     return Head(
-        radii=radii,
-        egg=u(0.0, 0.12),
-        scalp=u(3.0, 8.0),
-        skull=u(4.0, 8.0),
-        fold=u(12, 18),
-        cortex=u(6.0, 11.0),
-        ventricle=u(5.0, 10.0),
-        ventricle_length=u(22, 34),
-        ventricle_spread=u(6, 11),
-        grey=u(0.42, 0.50),
-        white=u(0.58, 0.68),
+        radii=(64 + size + u(-1, 1), 71 + size + u(-1, 1), 59 + size + u(-1, 1)),
+        egg=0.06,
+        scalp=5.0,
+        skull=6.0,
+        fold=15.0,
+        cortex=8.0,
+        ventricle=7.0,
+        ventricle_length=28.0,
+        ventricle_spread=8.0,
+        grey=0.46,
+        white=0.63,
         lesion=draw_lesion(rng, name),
         folds=cube(rng),
         tissue=cube(rng),
@@ -102,8 +103,8 @@ def draw_visit(rng: np.random.Generator) -> Visit:
         growth=u(0.9, 1.12),
         moved=(moved[0], moved[1], moved[2]),
         contrast=u(0.85, 1.15),
-        bias=rng.normal(0, 0.06, (3,)).astype(np.float32),
-        gamma=u(0.85, 1.2),
+        bias=rng.normal(0, 0.018, (3,)).astype(np.float32),
+        gamma=u(0.96, 1.05),
         noise=u(0.010, 0.022),
         gain=u(0.7, 1.3),
     )

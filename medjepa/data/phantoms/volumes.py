@@ -20,7 +20,7 @@ from medjepa.data.phantoms.lesions import LESIONS
 from medjepa.data.phantoms.volume_files import ORIENTATIONS, write_labels, write_signal
 
 SENTENCE = "Synthetic volumes made by MedJEPA's phantom generator: no patient, no diagnosis."
-VERSION = 1  # of the volumes; raise it when a seed would give other voxels
+VERSION = 2  # of the volumes; raise it when a seed would give other voxels
 SPACINGS = {"site-a": (4.0, 4.0, 4.0), "site-b": (8.0, 4.0, 4.0)}
 """Of z, y, x in mm: one site takes thick slices."""
 
