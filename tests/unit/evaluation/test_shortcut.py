@@ -136,6 +136,42 @@ def test_images_of_one_patient_are_learnt_from_or_tested_and_count_once():
     assert sum(map(sum, one.patients)) == 120
 
 
+def test_values_of_one_patient_are_no_place_where_classes_meet():
+    task, methods, _ = study(agreement=0.5)
+    rare = np.arange(120) < 16  # each of eight ill and eight healthy has a site of his own
+    site = [f"own {n}" if rare[n] else "AB"[label] for n, label in enumerate(task.target)]
+    found = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    assert (found.num_usable, found.separable) == (0, False)
+    assert found.patients[OTHER] == (0, 0)
+    # One value and others of one patient each: there is nothing to tell apart.
+    site = [f"own {n}" if n % 4 == 0 else "A" for n in range(120)]
+    found = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    assert found.embedding == {}
+
+
+def test_what_a_column_says_of_the_label_is_counted_by_patients():
+    """At A most patients are ill, but the healthy ones have eight images each; at B fewer are."""
+    target = np.repeat([0, 1, 0, 1], [8, 24, 24, 16])
+    images = np.repeat([8, 1, 1, 1], [8, 24, 24, 16])
+    rows = np.repeat(np.arange(72), images)
+    task = Task(
+        label="finding",
+        target=target[rows].astype(np.int64),
+        class_names=("healthy", "ill"),
+        groups=tuple(f"p{n}" for n in rows),
+        train=np.flatnonzero(rows % 2 == 0),
+        test=np.flatnonzero(rows % 2 == 1),
+    )
+    noise = np.random.default_rng(0).normal(size=(len(rows), 2))
+    methods = [Features(key=key, arrays=(noise,), seeds=(0,)) for key in (PRETRAINED, UNTRAINED)]
+    site = ["A" if n < 32 else "B" for n in rows]
+    found = assess(methods, task, columns=[coded("site", site, task.groups)], **FEW).shortcuts[0]
+    # A says "ill": right for 24 of 40 images of the ill, wrong for 64 of 88 of the healthy.
+    above, equal = 24 / 40 * 24 / 88, 24 / 40 * 64 / 88 + 16 / 40 * 24 / 88
+    assert found.alone.value == pytest.approx(above + equal / 2, abs=0.05)
+    assert above + equal / 2 < 0.45
+
+
 def test_within_values_images_keep_their_patients():
     """Copies of test images change no interval within the values either."""
     task, methods, site = study(agreement=0.8, num_patients=200)
