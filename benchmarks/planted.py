@@ -67,12 +67,12 @@ class Study:
         with Image.open(self.folder / row["file"]) as picture:
             return picture.copy()
 
-    def copies(self, change: Callable[[Picture], Picture], ending: str, **how: int) -> None:
+    def copies(self, change: Callable[[Picture], Picture], ending: str, quality: int = 95) -> None:
         """Put changed copies of test images into the training part, of patients of their own."""
         for number, row in enumerate([row for row in self.rows if row["split"] == "test"]):
             if number < NUM_COPIES:
                 name = f"copy{number}{ending}"
-                change(self.picture(row)).save(self.folder / name, **how)
+                change(self.picture(row)).save(self.folder / name, quality=quality)
                 self.rows.append(
                     {**row, "file": name, "patient": f"other {number}", "split": "train"}
                 )

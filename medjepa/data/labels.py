@@ -283,7 +283,8 @@ def _refuse_crossing(
     """
     parts = [_plain_part(part) for part in parts]
     used = [place for place, part in enumerate(parts) if part]
-    rows, groups, parts = ([given[i] for i in used] for given in (rows, groups, parts))
+    rows, groups = [rows[i] for i in used], [groups[i] for i in used]
+    parts = [parts[i] for i in used]
     try:
         check_no_group_crosses(groups, parts)
     except DataError as error:

@@ -1,7 +1,7 @@
 """What pre-training saw, where it still lies: a test image may be there in another form."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,12 @@ from medjepa.config import load_config
 from medjepa.data.altered import Altered, altered_pairs
 from medjepa.data.cache import default_cache
 from medjepa.data.duplicates import near_pairs, thumbnail
+from medjepa.data.spellings import plain_patient
 from medjepa.data.store import Store, open_store
 from medjepa.data.store_index import is_store
+from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import ConfigError, DataError
+from medjepa.evaluation.results import Check
 
 _CONFIG, _BATCH = "config.yaml", 256
 
@@ -26,12 +29,14 @@ class PretrainingImages:
         keys: (N,) content hashes of their files.
         num_missing: images that pre-training used and that are in no store here.
         altered: fingerprints of them in further forms; None looks for none.
+        patients: content hash of a file -> its patient's plain name, where one is known; private.
     """
 
     prints: np.ndarray
     keys: tuple[str, ...]
     num_missing: int
     altered: Altered | None = None
+    patients: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def near(
         self,
@@ -62,6 +67,7 @@ def pretraining_images(
         cache_dir: where raw folders are prepared; None for the user's cache folder.
     """
     wanted, thumbnails, keys = set(used), [], []
+    patients: dict[str, str] = {}
     for store in _stores(folders, cache_dir):
         if not wanted:
             break
@@ -69,6 +75,7 @@ def pretraining_images(
         if here:
             thumbnails += _thumbnails(store, np.array(list(here.values()), dtype=np.int64))
             keys += list(here)
+            patients |= {key: name for key, name in patient_names([store]).items() if key in here}
             wanted -= set(here)
     altered = Altered.of(np.stack(thumbnails)) if thumbnails else None
     return PretrainingImages(
@@ -76,7 +83,53 @@ def pretraining_images(
         keys=tuple(keys),
         num_missing=len(wanted),
         altered=altered,
+        patients=patients,
     )
+
+
+def patient_names(stores: Iterable[Store | VolumeStore]) -> dict[str, str]:
+    """Content hash of each file -> its patient's plain name, as table or header have it; private.
+
+    A store without its private folder knows no names.
+    """
+    names: dict[str, str] = {}
+    for store in stores:
+        try:
+            files = store.private_map().files
+        except DataError:
+            continue
+        given = {record.key: record.patient or record.header_patient for record in files}
+        names |= {key: plain_patient(name) for key, name in given.items() if key and name}
+    return names
+
+
+def check_names(
+    before: PretrainingImages, names: Mapping[str, str], keys: Sequence[str], tested: np.ndarray
+) -> list[Check]:
+    """Say how many test patients bear the name of one whose other images were pre-trained on.
+
+    Patients whose images of pre-training are evaluated too are told by `check_pretraining`.
+
+    Args:
+        before: images of pre-training.
+        names: of `patient_names`, for the evaluated images.
+        keys: (N,) content hashes of these.
+        tested: indices of the test images.
+    """
+    evaluated = set(keys)
+    elsewhere = {name for key, name in before.patients.items() if key not in evaluated}
+    shared = {names[keys[i]] for i in tested if keys[i] in names} & elsewhere
+    if not shared:
+        return []
+    who = "1 test patient has" if len(shared) == 1 else f"{len(shared):,} test patients have"
+    return [
+        Check(
+            passed=None,
+            text=f"{who} the name of a patient whose images "
+            "pre-training used: the same person? Where each hospital numbers its own, it "
+            "need not be.",
+        )
+    ]
 
 
 def _stores(folders: Iterable[Path], cache_dir: str | Path | None) -> Iterator[Store]:

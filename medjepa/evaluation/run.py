@@ -25,7 +25,11 @@ from medjepa.evaluation.material import Material
 from medjepa.evaluation.material_images import embed_images
 from medjepa.evaluation.material_volumes import embed_volumes
 from medjepa.evaluation.metrics import Floats, Integers
-from medjepa.evaluation.pretraining_images import pretraining_images
+from medjepa.evaluation.pretraining_images import (
+    check_names,
+    patient_names,
+    pretraining_images,
+)
 from medjepa.evaluation.protocol import Features
 from medjepa.evaluation.request import Progress, Request
 from medjepa.evaluation.results import (
@@ -216,6 +220,9 @@ def evaluate(
     )
     again += [(labelled.keys[i], int(i)) for i in tested if labelled.keys[i] in (used or ())]
     write_leak_list(material.stores, labelled.keys, pairs, again)
+    if before is not None:
+        names = patient_names(material.stores)
+        checks += check_names(before, names, labelled.keys, tested)
     folders = dict.fromkeys(run.folder for run in runs)
     checks = [count_look(folders, [labelled.keys[i] for i in tested]), *checks]
     not_asked = [named, study or "", split or "", *_columns_of(request)]

@@ -15,7 +15,11 @@ from medjepa.evaluation.leaks import (
     drop_copies,
     drop_near_copies,
 )
-from medjepa.evaluation.pretraining_images import PretrainingImages, pretraining_images
+from medjepa.evaluation.pretraining_images import (
+    PretrainingImages,
+    check_names,
+    pretraining_images,
+)
 from medjepa.evaluation.protocol import Task
 
 
@@ -103,7 +107,7 @@ def prints(*seeds):
 def test_training_images_in_another_form_are_left_out_and_listed():
     train, check, pairs = drop_near_copies(prints(1, 2, 3, 1), np.array([0, 1]), np.array([2, 3]))
     assert train.tolist() == [1] and pairs == [(0, 3)]
-    assert check.passed is False and "1 training images" in check.text
+    assert check.passed is False and "1 training image shows" in check.text
     train, check, pairs = drop_near_copies(prints(1, 2, 3, 4), np.array([0, 1]), np.array([2, 3]))
     assert train.tolist() == [0, 1] and pairs == [] and check.passed is True
 
@@ -164,3 +168,19 @@ def test_the_images_of_a_run_are_found_in_its_store_and_in_the_cache(tmp_path):
 
 def replace_source(config, path):
     return replace(config, data=replace(config.data, data_dir=str(path)))
+
+
+def test_a_test_patient_may_bear_the_name_of_one_of_pretraining():
+    before = PretrainingImages(
+        prints=np.zeros((2, 1), np.float32),
+        keys=("a", "b"),
+        num_missing=0,
+        patients={"a": "p1", "b": "p2"},
+    )
+    names = {"x": "p1", "y": "p3", "b": "p2", "z": "p2"}
+    keys, tested = ["x", "y", "b", "z"], np.array([0, 1, 3])
+    found = check_names(before, names, keys, tested)
+    # p2's image of pre-training is evaluated too: another check tells of that.
+    assert [one.passed for one in found] == [None]
+    assert found[0].text.startswith("1 test patient has")
+    assert check_names(before, names, keys, np.array([1, 3])) == []
