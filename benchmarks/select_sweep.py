@@ -102,13 +102,14 @@ def show(found: dict[str, Any]) -> None:
     """Print checkpoints and correlations."""
     keys = [score["key"] for score in found["scores"]]
     print(f"{found['num_images']} images, {found['images_from']}; probe: {found['test']}")
-    print(("{:<18}" + "{:>15}" * (len(keys) + 1)).format("", *keys, "AUC"))
+    line = "{:<30}" + "{:>15}" * len(keys) + "{:>24}"
+    print(line.format("", *keys, "AUC"))
     for row in [*found["rows"], found["untrained"]]:
         values = [row["scores"][key]["value"] for key in keys]
         probe = row["probe"] or found["baselines"][0]["probe"]  # of the untrained encoder
         cells = ["-" if value is None else f"{value:.3f}" for value in values]
         name = row["name"] + (" (collapsed)" if row["collapsed"] and row["probe"] else "")
-        print(("{:<18}" + "{:>15}" * (len(keys) + 1)).format(name, *cells, interval(probe["auc"])))
+        print(line.format(name, *cells, interval(probe["auc"])))
     print(f"\n{'':<18}{'Spearman':>24}{'Kendall':>24}{'p':>8}{'Holm':>8}  {found['headline']}")
     for one in found["correlations"]:
         numbers = [interval(one[name], 2) for name in ("spearman", "kendall")]

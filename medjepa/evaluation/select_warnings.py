@@ -31,8 +31,9 @@ def warnings_of(
     told = []
     if collapsed := [f"{row.name} ({row.collapsed})" for row in rows if row.collapsed]:
         told.append(
-            f"Collapsed, to this encoder all images look alike: {', '.join(collapsed)}. It is "
-            "preferred by no score, though alignment is best there."
+            "Collapsed, or hardly trained: these encoders see all images almost alike: "
+            f"{', '.join(collapsed)}. They are preferred by no score, though alignment is best "
+            "there."
         )
     told.append(
         "No score has seen a label: they say how far embeddings are spread and how stable they "
@@ -51,7 +52,7 @@ def warnings_of(
     else:
         told.append("Labels of a few patients, as label=COLUMN, show which score to trust here.")
     if loss_differs:
-        told.append(f"Training losses are shown, not compared: {loss_differs}.")
+        told.append(f"Training losses are shown, but nothing is chosen by them: {loss_differs}.")
     widths = sorted({row.num_features for row in rows})
     if len(widths) > 1:
         told.append(

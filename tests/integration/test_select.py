@@ -133,6 +133,17 @@ def test_labels_check_the_scores(images, tmp_path, capsys):
     assert (runs[0] / "test_looks.json").is_file()
 
 
+def test_nothing_is_scored_on_that_is_tested(images, tmp_path):
+    """Where the split is made here, its test part is left out of the scores."""
+    runs = [write_run(tmp_path / f"r{seed}", seed=seed) for seed in range(2)]
+    assert select(runs, images, tmp_path / "free", "split=auto") == 0
+    assert select(runs, images, tmp_path / "out", "split=auto", "label=label") == 0
+    free, found = numbers_of(tmp_path / "free"), numbers_of(tmp_path / "out")
+    assert free["images_from"] == "all images"
+    num_tested = int(found["test"].split()[0])
+    assert num_tested > 0 and found["num_images"] == free["num_images"] - num_tested
+
+
 def test_few_checkpoints_say_nothing_of_a_correlation(images, tmp_path):
     runs = [write_run(tmp_path / f"r{seed}", seed=seed) for seed in range(2)]
     assert select(runs, images, tmp_path / "out", "label=label") == 0
