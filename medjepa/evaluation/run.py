@@ -221,8 +221,8 @@ def evaluate(
     again += [(labelled.keys[i], int(i)) for i in tested if labelled.keys[i] in (used or ())]
     write_leak_list(material.stores, labelled.keys, pairs, again)
     if before is not None:
-        names = patient_names(material.stores)
-        checks += check_names(before, names, labelled.keys, tested)
+        patients = patient_names(material.stores)
+        checks += check_names(before, patients, labelled.keys, tested)
     folders = dict.fromkeys(run.folder for run in runs)
     checks = [count_look(folders, [labelled.keys[i] for i in tested]), *checks]
     not_asked = [named, study or "", split or "", *_columns_of(request)]
