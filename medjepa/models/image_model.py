@@ -3,7 +3,7 @@
 Legend: B images, C channels, D features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,20 @@ from medjepa.models.encoder import ViTEncoder
 from medjepa.objectives.distributed import world
 from medjepa.objectives.randomness import generator
 from medjepa.objectives.views import draw_view, render_view
+
+_NOT_ARGUMENTS = ("self", "own", "common", "__class__")
+
+
+def plain_arguments(values: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a model's `__init__`, of its `locals()`, as plain values for a checkpoint.
+
+    What an `__init__` passes on as a whole (`own`, `common`) is no argument of its own.
+    """
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if name not in _NOT_ARGUMENTS
+    }
 
 
 class EncoderModel(nn.Module):

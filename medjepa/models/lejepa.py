@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from medjepa.models.encoder import ViTEncoder
-from medjepa.models.image_model import ImageModel, random_view
+from medjepa.models.image_model import ImageModel, plain_arguments, random_view
 from medjepa.models.jepa import JEPA, Views
 
 OBJECTIVES = ("views", "patches", "both")
@@ -58,7 +58,7 @@ class LeJEPA(JEPA, ImageModel):
         dropout: float = 0.0,
         seed: int = 0,
     ) -> None:
-        arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        config = plain_arguments(locals())
         if objective not in OBJECTIVES:
             raise ValueError(f"objective must be one of {OBJECTIVES}, got {objective!r}")
         super().__init__(
@@ -91,7 +91,7 @@ class LeJEPA(JEPA, ImageModel):
             stop_gradient=stop_gradient,
             seed=seed,
         )
-        self.config = {k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
+        self.config = config
 
     def forward(
         self, images: Float[Tensor, "b c h w"], *, modality: Int[Tensor, " b"] | None = None

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from medjepa.models.encoder import PatchEmbedding, ViTEncoder
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.jepa import JEPA, Views, places_of
 from medjepa.models.patches import as_shape, gather_patches, patchify
 from medjepa.models.teacher import Teacher
@@ -98,7 +99,7 @@ class VJEPA(JEPA):
         background: float = 0.02,
         seed: int = 0,
     ) -> None:
-        arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        config = plain_arguments(locals())
         for name, value, known in (
             ("objective", objective, OBJECTIVES),
             ("kind", kind, KINDS),
@@ -138,7 +139,7 @@ class VJEPA(JEPA):
             stop_gradient=stop_gradient,
             seed=seed,
         )
-        self.config = {k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
+        self.config = config
         self.kind, self.drop_background, self.background = kind, drop_background, background
         if objective == "teacher":
             self.teacher = Teacher(self.encoder, teacher_momentum)

@@ -42,11 +42,6 @@ def number(value: float, *, sign: bool = False) -> str:
     return share(value, sign=sign)
 
 
-def fraction_name(fraction: float) -> str:
-    """Write "all labels" or "10 % of the labels"."""
-    return "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
-
-
 def span(values: Sequence[float]) -> str:
     """Write 12, or 12–15 where networks differ."""
     low, high = min(values), max(values)

@@ -2,14 +2,14 @@
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from medjepa.data.files import PRIVATE_FILE_MODE, write_atomic
+from medjepa.data.files import PRIVATE_FILE_MODE
 from medjepa.evaluation.classify_results import PRETRAINED, ClassifyReport
+from medjepa.evaluation.gain import fraction_name
 from medjepa.evaluation.verdict import (
     MIN_CLASS_PATIENTS,
     MIN_PATIENTS,
@@ -17,11 +17,12 @@ from medjepa.evaluation.verdict import (
     interval,
     share,
 )
-from medjepa.report.cells import fraction_name, span
+from medjepa.report.cells import span
 from medjepa.report.classify_figures import curve_figure
 from medjepa.report.html import OUTCOME_STYLES, template
+from medjepa.report.write import NUMBERS, PAGE, write_files
 
-PAGE, NUMBERS, PREDICTIONS = "index.html", "results.json", "predictions.csv"
+PREDICTIONS = "predictions.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +39,13 @@ def write_classification(report: ClassifyReport, folder: str | Path) -> WrittenC
 
     The predictions are for their owner alone: a pseudonym is a person.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = WrittenClassification(
+    folder, tables = Path(folder), {PREDICTIONS: as_csv(report)}
+    write_files(
+        folder, render_classification(report), report.to_dict(), tables, mode=PRIVATE_FILE_MODE
+    )
+    return WrittenClassification(
         page=folder / PAGE, numbers=folder / NUMBERS, predictions=folder / PREDICTIONS
     )
-    numbers = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(written.numbers, (numbers + "\n").encode())
-    write_atomic(written.predictions, as_csv(report).encode(), mode=PRIVATE_FILE_MODE)
-    write_atomic(written.page, render_classification(report).encode())
-    return written
 
 
 def as_csv(report: ClassifyReport) -> str:

@@ -3,7 +3,6 @@
 import base64
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from medjepa.data.files import write_atomic
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.detection_results import (
     AP_50,
@@ -24,13 +22,14 @@ from medjepa.evaluation.detection_results import (
 )
 from medjepa.evaluation.detection_study import WORTHWHILE
 from medjepa.evaluation.detection_task import ShownImage
+from medjepa.evaluation.gain import fraction_name
 from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
 from medjepa.report import svg
-from medjepa.report.cells import fraction_name
 from medjepa.report.html import OUTCOME_STYLES, template
 from medjepa.report.svg import WIDTH, Frame
+from medjepa.report.write import NUMBERS, PAGE, write_files
 
-PAGE, NUMBERS, CLASSES = "index.html", "results.json", "classes.csv"
+CLASSES = "classes.csv"
 SHOWN_SCORE = 0.3
 """Found boxes with a lower score are not drawn; fixed, not chosen on the test."""
 _JPEG_QUALITY = 88
@@ -49,16 +48,9 @@ def write_detection(
     report: DetectionReport, shown: Sequence[ShownImage], folder: str | Path
 ) -> WrittenDetection:
     """Write `index.html`, `results.json` and `classes.csv`, each complete or not there."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = WrittenDetection(
-        page=folder / PAGE, numbers=folder / NUMBERS, classes=folder / CLASSES
-    )
-    numbers = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(written.numbers, (numbers + "\n").encode())
-    write_atomic(written.classes, class_table(report).encode())
-    write_atomic(written.page, render_detection(report, shown).encode())
-    return written
+    folder, tables = Path(folder), {CLASSES: class_table(report)}
+    write_files(folder, render_detection(report, shown), report.to_dict(), tables)
+    return WrittenDetection(page=folder / PAGE, numbers=folder / NUMBERS, classes=folder / CLASSES)
 
 
 def class_table(report: DetectionReport) -> str:

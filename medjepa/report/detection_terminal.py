@@ -9,8 +9,8 @@ from rich.text import Text
 
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.detection_results import AP_50, MEAN_AP, PRETRAINED, DetectionReport
+from medjepa.evaluation.gain import fraction_name
 from medjepa.evaluation.verdict import interval, share
-from medjepa.report.cells import fraction_name
 
 _COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}
 _MARKS = {True: "✓", False: "!", None: "?"}

@@ -1,15 +1,14 @@
 """The page of `medjepa predict`: what the predictions are worth, and where they lie."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from medjepa.data.files import write_atomic
 from medjepa.evaluation.predict import above_chance
 from medjepa.evaluation.predict_files import Predicted, as_numbers, sections, warnings_of
 from medjepa.evaluation.verdict import interval, share
 from medjepa.report.cells import written
 from medjepa.report.html import template
+from medjepa.report.write import PAGE, write_files
 
 
 def headline(predicted: Predicted) -> str:
@@ -24,8 +23,6 @@ def headline(predicted: Predicted) -> str:
 
 def write_page(predicted: Predicted, out: Path, run: Mapping[str, str]) -> Path:
     """Write index.html and results.json; returns the page."""
-    numbers = json.dumps(as_numbers(predicted, run), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(out / "results.json", (numbers + "\n").encode())
     page = template("predict.html.j2").render(
         predicted=predicted,
         headline=headline(predicted),
@@ -35,5 +32,5 @@ def write_page(predicted: Predicted, out: Path, run: Mapping[str, str]) -> Path:
         written=written,
         run=run,
     )
-    write_atomic(out / "index.html", page.encode())
-    return out / "index.html"
+    write_files(out, page, as_numbers(predicted, run), {})
+    return out / PAGE

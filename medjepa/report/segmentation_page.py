@@ -2,15 +2,14 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
-from medjepa.data.files import write_atomic
 from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.gain import fraction_name
 from medjepa.evaluation.segmentation_report import ShownCase
 from medjepa.evaluation.segmentation_results import (
     FOREGROUND,
@@ -23,7 +22,7 @@ from medjepa.evaluation.segmentation_results import (
 )
 from medjepa.evaluation.segmentation_verdict import WORTHWHILE
 from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
-from medjepa.report.cells import fraction_name, span
+from medjepa.report.cells import span
 from medjepa.report.html import OUTCOME_STYLES, template
 from medjepa.report.segmentation_figures import (
     difference_figure,
@@ -31,8 +30,9 @@ from medjepa.report.segmentation_figures import (
     label_figure,
 )
 from medjepa.report.segmentation_pictures import picture, plane_name, structure_legend
+from medjepa.report.write import NUMBERS, PAGE, write_files
 
-PAGE, NUMBERS, CASES = "index.html", "results.json", "cases.csv"
+CASES = "cases.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,9 @@ def write_study(
     report: SegmentationReport, shown: Sequence[ShownCase], folder: str | Path
 ) -> WrittenStudy:
     """Write `index.html`, `results.json` and `cases.csv`, each complete or not there."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = WrittenStudy(page=folder / PAGE, numbers=folder / NUMBERS, cases=folder / CASES)
-    numbers = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(written.numbers, (numbers + "\n").encode())
-    write_atomic(written.cases, case_table(report).encode())
-    write_atomic(written.page, render_study(report, shown).encode())
-    return written
+    folder, tables = Path(folder), {CASES: case_table(report)}
+    write_files(folder, render_study(report, shown), report.to_dict(), tables)
+    return WrittenStudy(page=folder / PAGE, numbers=folder / NUMBERS, cases=folder / CASES)
 
 
 def case_table(report: SegmentationReport) -> str:

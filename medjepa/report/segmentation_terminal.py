@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.gain import fraction_name
 from medjepa.evaluation.segmentation_results import (
     FOREGROUND,
     PRETRAINED,
@@ -15,7 +16,6 @@ from medjepa.evaluation.segmentation_results import (
     SegmentationRow,
 )
 from medjepa.evaluation.verdict import interval, share
-from medjepa.report.cells import fraction_name
 from medjepa.report.segmentation_figures import two_lines
 
 _COLOURS = {"helped": "green", "did not help": "red", "cannot tell": "yellow"}

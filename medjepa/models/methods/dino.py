@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medjepa.models.encoder import initialise
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, result
 from medjepa.models.teacher import Teacher, move_average
 from medjepa.objectives.distillation import distillation_loss, next_centre, warmed_temperature
@@ -79,8 +80,7 @@ class DINO(Method):
         num_prototypes: int = 4096,
         **common: Any,  # noqa: ANN401 - those of `Method`
     ) -> None:
-        own = {k: v for k, v in locals().items() if k not in ("self", "common", "__class__")}
-        super().__init__(own, **common)
+        super().__init__(plain_arguments(locals()), **common)
         self.num_local_views = num_local_views
         self.global_scale, self.local_scale = tuple(global_scale), tuple(local_scale)
         self.momentum, self.student_temperature = momentum, student_temperature

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, ours, result
 from medjepa.models.patches import gather_patches
 from medjepa.models.predictor import JEPAPredictor
@@ -44,8 +45,7 @@ class IJEPA(Method):
         predictor_heads: int = 6,
         **common: Any,  # noqa: ANN401 - those of `Method`
     ) -> None:
-        own = {k: v for k, v in locals().items() if k not in ("self", "common", "__class__")}
-        super().__init__(own, **common)
+        super().__init__(plain_arguments(locals()), **common)
         self.num_targets, self.min_context = num_targets, min_context
         self.target_scale, self.target_aspect = tuple(target_scale), tuple(target_aspect)
         self.context_scale, self.momentum = tuple(context_scale), momentum

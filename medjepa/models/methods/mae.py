@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, ours, result
 from medjepa.models.patches import gather_patches, patchify
 from medjepa.models.predictor import JEPAPredictor
@@ -37,14 +38,7 @@ class MAE(Method):
         predictor_heads: int = 6,
         **common: Any,  # noqa: ANN401 - those of `Method`
     ) -> None:
-        own = {
-            "mask_ratio": mask_ratio,
-            "norm_pixels": norm_pixels,
-            "predictor_dim": predictor_dim,
-            "predictor_depth": predictor_depth,
-            "predictor_heads": predictor_heads,
-        }
-        super().__init__(own, **common)
+        super().__init__(plain_arguments(locals()), **common)
         self.mask_ratio, self.norm_pixels = mask_ratio, norm_pixels
         embedding = self.encoder.patch_embedding
         self.decoder = JEPAPredictor(

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from medjepa.models.encoder import ViTEncoder
-from medjepa.models.image_model import ImageModel, random_view
+from medjepa.models.image_model import ImageModel, plain_arguments, random_view
 from medjepa.objectives.distributed import world
 from medjepa.objectives.randomness import generator
 
@@ -20,7 +20,7 @@ class Method(ImageModel):
 
     Each image is seen in `num_full_views` views, drawn as those of `LeJEPA` are. All draws are
     functions of `seed` and a counter of training steps in the state dict. `own` holds a subclass's
-    further arguments, for `config`.
+    further arguments, as `plain_arguments` gives them, for `config`.
     """
 
     regularizer = ""
@@ -43,7 +43,7 @@ class Method(ImageModel):
         dropout: float = 0.0,
         seed: int = 0,
     ) -> None:
-        common = {k: v for k, v in locals().items() if k not in ("self", "own", "__class__")}
+        common = plain_arguments(locals())
         super().__init__(
             ViTEncoder(
                 image_size,
@@ -61,10 +61,7 @@ class Method(ImageModel):
                 f"{type(self).__name__} compares {wanted} views of an image: "
                 f"views.num_full_views is {num_full_views}"
             )
-        self.config = {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in {**common, **own}.items()
-        }
+        self.config = {**common, **own}
         self.num_full_views, self.full_scale = num_full_views, tuple(full_scale)
         self.strength, self.seed = strength, seed
         self._step, self._total_steps, self._steps_per_epoch = 0, 0, 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, result
 from medjepa.models.projector import SharedBatchNorm
 from medjepa.objectives.contrastive import nt_xent
@@ -32,8 +33,7 @@ class SimCLR(Method):
         output_dim: int = 128,
         **common: Any,  # noqa: ANN401 - those of `Method`
     ) -> None:
-        own = {"temperature": temperature, "hidden_dim": hidden_dim, "output_dim": output_dim}
-        super().__init__(own, **common)
+        super().__init__(plain_arguments(locals()), **common)
         self.temperature = temperature
         self.projector = nn.Sequential(
             nn.Linear(self.encoder.embed_dim, hidden_dim, bias=False),

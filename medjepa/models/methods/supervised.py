@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, result
 from medjepa.objectives.sigreg import at_least_float32
 
@@ -30,7 +31,7 @@ class Supervised(Method):
     ) -> None:
         if num_classes < 2:
             raise ValueError(f"supervised training needs at least 2 classes, got {num_classes}")
-        super().__init__({"num_classes": num_classes}, **common)
+        super().__init__(plain_arguments(locals()), **common)
         self.head = nn.Linear(self.encoder.embed_dim, num_classes)
 
     def forward(

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, result
 from medjepa.models.projector import build_projector
 from medjepa.objectives.distributed import gather_over_processes
@@ -35,14 +36,7 @@ class VICReg(Method):
         output_dim: int = 2048,
         **common: Any,  # noqa: ANN401 - those of `Method`
     ) -> None:
-        own = {
-            "invariance_weight": invariance_weight,
-            "variance_weight": variance_weight,
-            "covariance_weight": covariance_weight,
-            "hidden_dim": hidden_dim,
-            "output_dim": output_dim,
-        }
-        super().__init__(own, **common)
+        super().__init__(plain_arguments(locals()), **common)
         self.weights = (invariance_weight, variance_weight, covariance_weight)
         self.expander = build_projector(self.encoder.embed_dim, hidden_dim, output_dim)
 
