@@ -1,18 +1,19 @@
-"""Copies of a picture that lost its edge, got a frame or a mark in a corner, or was inverted.
+"""Copies of a picture that lost its edge, got a mark in a corner, or was inverted.
 
 `duplicates` compares whole pictures, which a crop of 3 % or a side marker changes too much. Here
 one picture without so much of each side is compared with the other as it is, both ways, and both
 without their corners; the sign of the correlation does not count. As found on 60 changed images of
-93 to 400 real ones (chest X-rays of two hospitals, dermoscopy): crops of 3 to 10 % and corner marks
-100 %, crops of 2 % 77 to 100 %, frames of 5 % 57 to 100 %; no pair of different pictures. Mirrored
-or turned copies are not looked for here.
+93 to 400 real ones (chest X-rays of two hospitals, dermoscopy): crops of 3 to 10 %, corner marks
+and inversion 100 %, crops of 2 % 55 to 97 %, black frames of 5 % 22 to 65 % only. Among 1,400
+X-rays of 992 patients no pair that `duplicates` does not find; at its threshold, .965, there were
+two of different people. Mirrored or turned copies are not looked for here.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from medjepa.data.duplicates import NEAR, SIDE, fingerprints
+from medjepa.data.duplicates import SIDE, fingerprints
 from medjepa.data.resize import resize
 
 ZOOMS = (1.0, 1.5, 2.0, 2.5, 3.0)
@@ -20,6 +21,9 @@ ZOOMS = (1.0, 1.5, 2.0, 2.5, 3.0)
 
 CORNER = 8
 """Pixels of the thumbnail, each way."""
+
+NEAR = 0.975
+"""Correlation from which two pictures are taken for one: more forms, more chances to be alike."""
 
 _CHUNK = 2048
 

@@ -142,7 +142,7 @@ def drop_near_copies(
     forms = "JPEG, size, brightness, mirrored or turned"
     if altered is not None:
         near |= {(i, j) for i, j, _ in altered_pairs(altered.take(train), altered.take(test))}
-        forms += "; inverted, cropped or framed by up to a tenth, a mark in a corner"
+        forms += "; inverted, 3 to 10 % cropped off each side, a mark in a corner"
     if not near:
         text = f"No image is on both sides in another form ({forms})."
         return train, Check(passed=True, text=text), []
