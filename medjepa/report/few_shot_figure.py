@@ -32,6 +32,7 @@ def few_shot_figure(section: Section) -> Markup:
         return Markup("")
     all_shots = sorted({shots for shots, _ in points})
     ends = [area.value if area.low is None else area.low for _, area in points]
+    tops = [area.value if area.high is None else area.high for _, area in points]
     height = 330
     frame = Frame(
         left=44,
@@ -39,7 +40,7 @@ def few_shot_figure(section: Section) -> Markup:
         right=WIDTH - 26,
         bottom=height - 46,
         low=(all_shots[0], max(0.0, min(ends) - 0.02)),
-        high=(max(all_shots[-1], all_shots[0] * 1.01), 1.0),
+        high=(max(all_shots[-1], all_shots[0] * 1.01), min(1.0, max(tops) + 0.02)),
         log_x=True,
     )
     parts = [
