@@ -91,6 +91,7 @@ def assess(
             f"label {task.label!r}: the training part needs images of at least two classes and the "
             f"test part at least one image; there are {len(task.train)} training images of "
             f"{len(np.unique(task.target[task.train]))} classes and {len(task.test)} test images."
+            + ("" if len(task.test) else " A class of a single patient is learnt from, not tested.")
         )
     progress("linear probes and neighbours")
     resamples = Resamples.draw(tasks, num_resamples=num_resamples, seed=seed)

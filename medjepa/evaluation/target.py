@@ -246,7 +246,8 @@ def _number(cell: str, name: str, instead: str) -> float:
     try:
         value = float(cell)
     except ValueError as error:
-        raise DataError(f"label {name!r}: {cell!r} is no number; name {instead}") from error
+        comma = " (a decimal comma: write a point)" if "," in cell else ""
+        raise DataError(f"label {name!r}: {cell!r} is no number{comma}; name {instead}") from error
     if not np.isfinite(value):
         raise DataError(f"label {name!r}: {cell!r} is no finite number")
     return value

@@ -8,6 +8,8 @@ from medjepa.config import Config, save_yaml
 from medjepa.data import open_store, prepare
 from medjepa.data.duplicates import fingerprints
 from medjepa.errors import DataError
+from medjepa.evaluation.class_rule import ClassRule
+from medjepa.evaluation.labelled_data import gather
 from medjepa.evaluation.leaks import (
     check_patients,
     check_pretraining,
@@ -184,3 +186,22 @@ def test_a_test_patient_may_bear_the_name_of_one_of_pretraining():
     assert [one.passed for one in found] == [None]
     assert found[0].text.startswith("1 test patient has")
     assert check_names(before, names, keys, np.array([1, 3])) == []
+
+
+def test_a_class_of_two_spellings_is_refused_unless_it_is_said_to_be_one(tmp_path):
+    for number in range(4):
+        write_png(tmp_path / "in" / f"{number}.png", grey(number))
+    rows = ["file,dx", "0.png,Ill", "1.png,ill", "2.png,well", "3.png,well"]
+    (tmp_path / "in" / "labels.csv").write_text("\n".join(rows) + "\n")
+    store = open_store(prepare(tmp_path / "in", tmp_path / "out", size=8, num_workers=0).out)
+
+    def read(classes):
+        return gather(
+            [store], "dx", group=None, split=None, table=None, test_fraction=0.5, seed=0,
+            classes=classes,
+        )  # fmt: skip
+
+    with pytest.raises(DataError, match="'Ill' and 'ill'"):
+        read(None)
+    found = read(ClassRule(("Ill", "ill")))
+    assert found.task.class_names == ("not Ill or ill", "Ill or ill")

@@ -304,3 +304,11 @@ def test_what_cannot_be_read_is_named(kind, cells, message):
 def test_the_wrong_number_of_columns_is_refused():
     with pytest.raises(ConfigError, match="time,event"):
         TargetRule(kind="survival", columns=("t",))
+
+
+def test_findings_may_be_joined_by_semicolons_and_decimal_commas_are_named():
+    found = TargetRule(kind="multilabel", columns=("x",)).read({"x": ["a;b", "b", "c|a", ""]})
+    assert found.names == ("a", "b", "c")
+    assert found.values[:3].tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    with pytest.raises(DataError, match="decimal comma"):
+        TargetRule(kind="regression", columns=("x",)).read({"x": ["1,5"]})
