@@ -90,6 +90,9 @@ def test_copies_of_test_images_change_no_interval():
     features, task, site = with_copies(*given)
     for one, two in zip(once, cross_sites([features], task, site, num_resamples=100), strict=True):
         assert (two.num_test, two.num_test_patients) == (2 * one.num_test, one.num_test_patients)
+        assert one.drop.value == pytest.approx(one.away.value - one.home.value)
+        assert one.gap.value == pytest.approx(one.away.value - one.native.value)
+        assert one.home.value != one.native.value
         for name in ("home", "away", "drop", "native", "gap"):
             first, second = getattr(one, name), getattr(two, name)
             assert (second.value, second.low, second.high) == pytest.approx(
