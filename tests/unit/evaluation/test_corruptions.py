@@ -124,7 +124,7 @@ def test_corruptions_do_what_their_names_say():
     spread = corrupt(point, "blur", 5, seed=(0,))[0].astype(np.float64)
     variance = (spread.sum(0) * (np.arange(65) - 32) ** 2).sum() / spread.sum()
     assert variance**0.5 == pytest.approx(0.9 + 0.03 * 65, rel=0.03)
-    fine = np.indices((64, 64)).sum(0)[None] % 2 * np.float32(1)
+    fine = (np.indices((64, 64)).sum(0)[None] % 2).astype(np.float32)
     assert corrupt(fine, "resolution", 2, seed=(0,))[:, 8:-8, 8:-8].std() < 0.05
 
 
