@@ -91,7 +91,7 @@ def test_accuracy_is_the_mean_over_draws_that_differ_never_the_best():
     each = [num * mean - (num - 1) * before for num, mean, before in zip(
         range(1, 7), means, [0.0, *means], strict=False)]  # fmt: skip
     assert np.array(each) * 30 == pytest.approx(np.round(np.array(each) * 30), abs=1e-6)
-    assert 0 <= min(each) < max(each) < 1
+    assert 0 <= min(each) < max(each) - 0.03 < 1
     assert over(6)["spread"] == pytest.approx(np.std(each, ddof=1))
 
 
