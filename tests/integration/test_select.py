@@ -13,6 +13,7 @@ from medjepa.cli.main import main
 from medjepa.data.phantoms import generate
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.evaluation.label_free import SCORES
+from medjepa.models.image_model import ImageModel
 from medjepa.models.lejepa import LeJEPA
 from medjepa.models.registry import ENCODERS
 from medjepa.models.vjepa import VJEPA
@@ -93,6 +94,24 @@ def test_two_runs_are_scored_on_the_same_views_and_the_same_again(images, tmp_pa
     swapped = tmp_path / "swapped"
     assert select(runs[::-1], images, swapped) == 0
     assert numbers_of(swapped)["rows"] == found["rows"][::-1]  # a model does not see the other
+
+
+def test_every_checkpoint_sees_the_same_views(images, tmp_path, monkeypatch):
+    runs = [write_run(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    seen, encode = [], ImageModel.encode
+
+    def watched(self, pixels):
+        seen.append(pixels.clone())
+        return encode(self, pixels)
+
+    monkeypatch.setattr(ImageModel, "encode", watched)
+    assert select(runs, images, tmp_path / "out") == 0
+    share = len(seen) // 3  # two checkpoints, and the first one untrained
+    first, second, untrained = (torch.cat(seen[n * share : (n + 1) * share]) for n in range(3))
+    assert torch.equal(first, second) and torch.equal(first, untrained)
+    whole, *views = seen[:4]
+    assert all(not torch.equal(whole, view) for view in views)
+    assert not torch.equal(views[0], views[1])
 
 
 def test_scores_are_those_of_the_embeddings(images, tmp_path):
@@ -272,4 +291,4 @@ def test_volumes_and_clips_are_scored_like_images(kind, tmp_path):
     for row in found["rows"]:
         for key in KEYS[1:]:
             assert np.isfinite(row["scores"][key]["value"])
-        assert row["scores"]["alignment"]["value"] > 0
+        assert row["scores"]["alignment"]["value"] > 1e-6  # views differ
