@@ -9,10 +9,11 @@ machine makes the same table, for `--steps`; then the frozen encoder is judged b
 and, with decoders, by `medjepa finetune`. What is finished is not done again. A stage that fails is
 named, the others go on, and the exit status is 1. `--with` goes to every verb.
 
-With `--minutes 6` the seven sets pre-train for 42 minutes together. Of what follows was measured, in
-seconds of one core: all protocols on 1,000 to 1,400 radiographs 49 and 55, from one set to another
-and back 42, fourteen findings 16, and the same 55 with eight corruptions of 284 images 104. 100 steps
-of `vit_ti8_64` with 64 images took 72 to 121. Masks, boxes and dermamnist were not timed.
+With `--minutes 6` the seven sets pre-train for 42 minutes together. Of what follows was measured,
+in seconds of one core: all protocols on 1,000 to 1,400 radiographs 49 and 55, from one set to
+another and back 42, fourteen findings 16, and the same 55 with eight corruptions of 284 images
+104. 100 steps of `vit_ti8_64` with 64 images took 72 to 121. Masks, boxes and the evaluation of
+dermamnist were not timed.
 
 Written: OUT/index.html, OUT/table.csv, OUT/table.json (with the seconds of each stage, by the wall
 and of the processor), OUT/pages/STAGE/index.html, OUT/logs/STAGE.log.
