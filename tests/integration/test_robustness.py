@@ -70,6 +70,9 @@ def test_the_tables_hold_every_corruption_with_its_paired_drop(tmp_path, monkeyp
         worst, last = ours[name][2], ours[name][-1]
         assert isinstance(last, Estimate)
         assert last.value == pytest.approx(worst.value - ours["none"][2].value)
+    # Paired: what hardly changes is known far better than two numbers by themselves would be.
+    least = min(ours[name][3].standard_error for name in CORRUPTIONS)
+    assert least < 0.5 * ours["none"][2].standard_error
     outliers = report.section("outliers")
     rows = [row for row in outliers.rows if row[0] == TITLES[PRETRAINED]]
     assert len(rows) == len(CORRUPTIONS) + 1

@@ -106,9 +106,8 @@ def test_resamples_in_which_no_split_holds_every_class_are_left_out():
 
 
 def test_a_study_is_drawn_with_its_patient():
-    task = study(12, images=3)
-    order = np.random.default_rng(0).permutation(task.test)
-    task = replace(task, test=order)
+    task = study(60, images=3)
+    task = replace(task, test=np.random.default_rng(0).permutation(task.test))
     drawn = Resamples.draw([task], num_resamples=20, seed=0)
     groups = studies_of(task)
     again = drawn.by_study([groups])
@@ -120,6 +119,10 @@ def test_means_of_equal_scores_stay_equal_however_many_they_are():
     scores = np.tile([0.1, 0.3, 0.6], (20, 1))
     groups = [np.arange(3), np.arange(3, 10), np.arange(10, 20)]
     assert (average(scores, groups) == [0.1, 0.3, 0.6]).all()
+    given = np.array([[0.2, 0.8], [1.0, 0.0], [0.4, 0.6]])
+    assert average(given, [np.array([0, 2]), np.array([1])]) == pytest.approx(
+        np.array([[0.3, 0.7], [1.0, 0.0]])
+    )
 
 
 def test_a_study_is_the_mean_of_its_clips_and_is_listed_by_pseudonym():
