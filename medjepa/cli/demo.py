@@ -33,8 +33,8 @@ goes on when it is called again, a finished one is shown again.
   out=runs/demo      folder for everything (runs/demo-volume, runs/demo-clip); one made with other
                      keys is moved aside to runs/demo.1
   seed=0             decides images, training and evaluation
-  patients=500       with 4 images each (160 with 2 volumes or clips each)
-  epochs=50          of pre-training, at most (24, 20)
+  patients=500       with 4 images each (160 with 2 volumes, 240 with 2 clips)
+  epochs=50          of pre-training, at most (24, 16)
   minutes=4.5        of pre-training, at most (0.6): on a slow machine there are fewer steps
   model=vit_ti8_64   size of the encoder, a name from the registry (vit3d_ti10_40, clip_ti16_64)
 """

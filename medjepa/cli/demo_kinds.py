@@ -15,8 +15,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "clip": {
         "out": "runs/demo-clip",
-        "patients": 160,
-        "epochs": 20,
+        "patients": 240,
+        "epochs": 16,
         "minutes": 0.6,
         "model": "clip_ti16_64",
     },
@@ -55,9 +55,15 @@ FEW_STEPS = (
 )
 PRETRAIN = {
     "image": ("model.in_channels=1", *SHORT_TRAINING),
-    # Large patches: one sees a layer and its neighbours, and a step takes half the time.
+    # Large patches: one sees a layer and its neighbours, or a wall that moves, and a step takes
+    # less than half the time.
     "volume": (*FEW_STEPS, "model.patch_size=[20,20,20]", "views.num_hidden_views=1"),
-    "clip": (*FEW_STEPS, "data.frame_step=2"),
+    "clip": (
+        *FEW_STEPS,
+        "model.patch_size=[4,32,32]",
+        "views.num_hidden_views=1",
+        "data.frame_step=2",
+    ),
 }
 
 
