@@ -138,8 +138,9 @@ class DINO(Method):
     def drop_gradients(self) -> None:
         """Take the prototypes' gradient away while they are frozen.
 
-        A gradient of 0 would do as much now, and spoil what comes: the optimiser's mean square,
-        learnt from zeros, made the first hundred steps of the prototypes 3 to 6 times too long.
+        A gradient of 0 would do as much now, and change what comes: with moments learnt from zeros,
+        AdamW's next steps have another length (half to twice as long after 20 to 100 frozen steps,
+        by its formula 3 to 6 times after thousands).
         """
         if self.step - 1 < self.freeze_epochs * self._steps_per_epoch:  # `forward` has counted it
             self.head.prototypes.grad = None
