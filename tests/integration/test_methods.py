@@ -67,7 +67,7 @@ def test_a_method_is_evaluated_unchanged(tiny_run, labelled_folder, tmp_path, ca
     assert "pre-trained" in capsys.readouterr().out.lower()
 
 
-@pytest.mark.parametrize("name", ["dino", "supervised"])
+@pytest.mark.parametrize("name", sorted(METHODS))
 def test_a_stopped_run_goes_on_to_the_same_weights(name, tiny_run, labelled_folder, tmp_path):
     def run(out, *more, hooks=()):
         settings = [f"method={name}", "label=finding", f"data.table={table}", *SMALL[:-1]]
