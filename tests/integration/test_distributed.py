@@ -80,8 +80,9 @@ def test_a_method_on_two_processes_too(tiny_run, tmp_path, name):
     for key, weight in one["model_state_dict"].items():
         difference = (two["model_state_dict"][key] - weight).abs().double()
         assert difference.max() <= 1e-4, key
-        # The projector's batch statistics take away what this bias adds: its gradient is rounding.
-        if (name, key) != ("simclr", "encoder.norm.bias"):
+        # SimCLR's projector subtracts the batch's mean, and with it what this bias adds: the bias
+        # drifts by rounding alone, and the mean with it.
+        if name != "simclr" or key not in ("encoder.norm.bias", "projector.1.running_mean"):
             assert difference.mean() <= 1e-6, key
     texts = [(tmp_path / folder / "metrics.jsonl").read_text() for folder in ("one", "two")]
     losses = [[json.loads(line)["total_loss"] for line in text.splitlines()] for text in texts]
