@@ -255,3 +255,19 @@ def test_ages_are_read_as_dicom_and_tables_write_them():
     names = parted("PatientAge", ["058Y", "6M", "17", "80", "", "10D", "odd", "39.5"])
     assert names.names == ("0 to 17", "18 to 39", "40 to 59", "80 and over")
     assert names.codes.tolist() == [2, 0, 0, 3, -1, 0, -1, 1]
+
+
+def test_a_hospitals_name_is_not_shown_and_a_sex_is():
+    cells = ["St Mary", "Charite", "St Mary", ""]
+    for name in ("site", "hospital", "scanner"):
+        found = parted(name, cells)
+        assert found.names == ("value 1", "value 2")
+        assert found.codes.tolist() == [1, 0, 1, -1]
+    assert parted("sex", ["F", "M", "F", ""]).names == ("F", "M")
+
+
+def test_ages_with_a_unit_are_years():
+    # 200 months are 16.7 years, 60 weeks 1.2, 800 days 2.2; without a unit years are meant.
+    found = parted("age", ["200M", "60W", "800D", "058Y", "200", "20"])
+    named = [found.names[code] for code in found.codes]
+    assert named == ["0 to 17", "0 to 17", "0 to 17", "40 to 59", "80 and over", "18 to 39"]

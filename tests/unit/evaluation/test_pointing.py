@@ -138,3 +138,39 @@ def test_attention_that_patches_receive_is_a_distribution_and_leaves_no_hook():
     assert torch.allclose(found.sum(1), torch.ones(3), atol=1e-5)
     assert (found > 0).all()
     assert not encoder.blocks[-1].attention._forward_pre_hooks
+
+
+def test_the_middle_of_a_wide_image_is_half_its_width_and_height():
+    # 40 high, 200 wide: the middle is x = 100, y = 20.
+    heat = np.zeros((4, 4))
+    hit, miss = [[95.0, 15, 105, 25]], [[15.0, 95, 25, 105]]
+    for boxes, value in ((hit, 1.0), (miss, 0.0)):
+        found = pointing_game({"flat": [heat]}, [np.array(boxes)], [(40, 200)], num_resamples=2)
+        assert found.maps[CENTRE].hits.value == value
+
+
+def test_a_point_has_to_lie_in_one_box_in_both_directions():
+    # The point (25, 25) lies in the columns of the first box and in the rows of the second.
+    heat = np.zeros((4, 4))
+    heat[1, 1] = 1.0
+    boxes = np.array([[20.0, 60, 30, 70], [60, 20, 70, 30]])
+    found = pointing_game({"one": [heat]}, [boxes], [(66, 66)], num_resamples=2)
+    assert found.maps["one"].hits.value == 0.0
+
+
+def test_a_map_is_compared_with_the_middle_and_with_chance_each_by_its_own():
+    # The hottest cell hits, the middle misses; a random point hits a quarter of the image.
+    heat = np.zeros((4, 4))
+    heat[0, 0] = 1.0
+    boxes = np.array([[0.0, 0, 40, 40]])
+    found = pointing_game({"one": [heat]}, [boxes], [(80, 80)], num_resamples=2)
+    assert found.maps["one"].over_centre.value == 1.0
+    assert found.maps["one"].over_random.value == pytest.approx(0.75)
+
+
+def test_tolerance_enlarges_what_a_random_point_hits():
+    boxes = np.array([[10.0, 10, 20, 20]])
+    assert covered(boxes, (100, 100)) == pytest.approx(0.01)
+    assert covered(boxes, (100, 100), 5.0) == pytest.approx(0.04)
+    # Beyond the border there is nothing to hit.
+    assert covered(np.array([[0.0, 0, 10, 10]]), (100, 100), 5.0) == pytest.approx(0.0225)
