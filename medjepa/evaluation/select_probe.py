@@ -89,7 +89,14 @@ def probe(candidates: Sequence[Candidate], config: Config, progress: Progress) -
     if used is not None and not of_volumes:
         before = pretraining_images(used, folders, request.cache_dir)
     tasks, checks, _ = check_splits(
-        [labelled.task], material.pictures, material.prints, labelled.keys, used, before
+        [labelled.task],
+        material.pictures,
+        material.prints,
+        labelled.keys,
+        used,
+        before,
+        labelled.num_in_both,
+        material.altered,
     )
     tested = labelled.task.test
     checks = [count_look(folders, [labelled.keys[i] for i in tested]), *checks]
