@@ -137,7 +137,9 @@ def _tests(context: Context, found: _Differences, others: Sequence[Measured]) ->
         "Difference: pre-trained minus this row, paired. p: two-sided, from DeLong's variance; "
         f"Holm: corrected for {sum(p is not None for p in p_values)} comparisons, below .05 is "
         "called better or worse. Seen in 80 %: the true difference found in 4 of 5 such studies "
-        "(two-sided 5 %, one comparison)."
+        "(two-sided 5 %, one comparison). The page's first sentence answers one question, "
+        "pre-trained or untrained, by its bootstrap interval: it is not corrected for the other "
+        "rows, and may say more than its row does here."
     )
     small = [one.detectable for one in found.each if one.detectable is not None]
     if too_few:
