@@ -10,13 +10,11 @@ import torch
 from medjepa.checkpoint import find_checkpoint
 from medjepa.config import Config, to_dict
 from medjepa.data.preprocessing import Pipeline
-from medjepa.data.selection import selection_of
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import ConfigError
-from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.classify_data import ImageItems, Items, VolumeItems
 from medjepa.evaluation.classify_networks import check_methods, classifier_of, settings_of
 from medjepa.evaluation.classify_report import build_report
@@ -29,7 +27,7 @@ from medjepa.evaluation.material_images import embed_images
 from medjepa.evaluation.material_volumes import Volumes, embed_volumes
 from medjepa.evaluation.part_files import PARTS
 from medjepa.evaluation.pretraining_images import pretraining_images
-from medjepa.evaluation.request import Request
+from medjepa.evaluation.request import request_of
 from medjepa.evaluation.results import PRETRAINED, Check
 from medjepa.evaluation.runs import Run, load_runs
 from medjepa.evaluation.segmentation_files import settings_hash
@@ -59,7 +57,7 @@ def run_classification(config: Config, command: str) -> ClassifyReport:
     # Fitted in seconds, and the least that fine-tuning has to beat.
     methods = methods if FROZEN in methods else (*methods, FROZEN)
     recipe = settings_of(config)
-    request = _request(config)
+    request = request_of(config, progress, overlap=config.finetune.overlap)
     is_volume = isinstance(run.pipeline, VolumePipeline)
     material = embed_volumes([run], request) if is_volume else embed_images([run], request)
     task, checks = _checked(run, material, config)
@@ -153,40 +151,6 @@ def _check_out(out: Path) -> None:
             f"out={out}: holds other files, which are never overwritten; give a new folder, or "
             "that of an earlier `medjepa finetune`, which then goes on"
         )
-
-
-def _request(config: Config) -> Request:
-    data, asked = config.data, config.evaluation
-    group = data.group_column
-    return Request(
-        sources=tuple(data.sources),
-        label=config.label or "",
-        group=group if isinstance(group, str | None) else tuple(group),
-        split=data.split_column,
-        table=data.table,
-        image_column=data.image_column,
-        pattern=data.pattern,
-        modality=None if data.modality == "auto" else data.kinds_of_image,
-        frames_per_clip=data.frames_per_clip,
-        selection=selection_of(data),
-        privacy=config.privacy,
-        test_fraction=0.3,
-        seed=config.seed,
-        classes=ClassRule(asked.positives, asked.negatives) if asked.positives else None,
-        num_splits=1,
-        study=asked.study,
-        clips=asked.clips,
-        overlap=config.finetune.overlap,
-        attentive=False,
-        features="last",
-        slices="",
-        inflated="",
-        batch_size=asked.batch_size,
-        device=config.hardware.device,
-        cache_dir=data.cache_dir or None,
-        num_workers=data.num_workers,
-        progress=progress,
-    )
 
 
 def _checked(run: Run, material: Material, config: Config) -> tuple[Task, Sequence[Check]]:

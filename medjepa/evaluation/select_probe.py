@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from medjepa.config import Config
 from medjepa.data.preprocessing import Pipeline
-from medjepa.data.selection import selection_of
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset
 from medjepa.data.volume_pipeline import VolumePipeline
@@ -18,7 +17,6 @@ from medjepa.errors import ConfigError
 from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.candidates import Candidate
-from medjepa.evaluation.class_rule import ClassRule
 from medjepa.evaluation.embed import embed, encoder_of
 from medjepa.evaluation.leaks import check_splits
 from medjepa.evaluation.looks import count_look
@@ -28,7 +26,7 @@ from medjepa.evaluation.material_volumes import Encoder3D, Volumes, embed_volume
 from medjepa.evaluation.metrics import Floats, Integers
 from medjepa.evaluation.pretraining_images import pretraining_images
 from medjepa.evaluation.protocol import Features, Measured, measure, measure_majority
-from medjepa.evaluation.request import Progress, Request
+from medjepa.evaluation.request import Progress, request_of
 from medjepa.evaluation.resamples import Resamples
 from medjepa.evaluation.results import (
     GRADIENTS,
@@ -77,7 +75,9 @@ def probe(candidates: Sequence[Candidate], config: Config, progress: Progress) -
         ConfigError: what is asked is no set of classes.
         DataError: labels, split and images do not hold together.
     """
-    request = _request(config, progress)
+    if config.evaluation.target != "classes" or config.evaluation.num_splits > 1:
+        raise ConfigError("select: label= is a column of classes, on one split")
+    request = request_of(config, progress, overlap=config.evaluation.overlap)
     first = load_runs(candidates[0].file)
     of_volumes = isinstance(candidates[0].pipeline, VolumePipeline)
     material = embed_volumes(first, request) if of_volumes else embed_images(first, request)
@@ -172,43 +172,6 @@ def _embed(candidate: Candidate, material: Material, config: Config) -> NDArray[
     )
     encoder = {"": Encoder3D(model, device)}
     return np.stack([volumes.embed(int(i), encoder, asked.batch_size)[0][""] for i in chosen])
-
-
-def _request(config: Config, progress: Progress) -> Request:
-    data, asked = config.data, config.evaluation
-    if asked.target != "classes" or asked.num_splits > 1:
-        raise ConfigError("select: label= is a column of classes, on one split")
-    assert config.label is not None
-    positive = asked.positives
-    return Request(
-        sources=tuple(data.sources),
-        label=config.label,
-        group=data.group_column,
-        split=data.split_column,
-        table=data.table,
-        image_column=data.image_column,
-        pattern=data.pattern,
-        modality=None if data.modality == "auto" else data.kinds_of_image,
-        frames_per_clip=data.frames_per_clip,
-        selection=selection_of(data),
-        privacy=config.privacy,
-        test_fraction=0.3,
-        seed=config.seed,
-        classes=ClassRule(positive, asked.negatives) if positive else None,
-        num_splits=1,
-        study=None,
-        clips=asked.clips,
-        overlap=asked.overlap,
-        attentive=False,
-        features="last",
-        slices="",
-        inflated="",
-        batch_size=asked.batch_size,
-        device=config.hardware.device,
-        cache_dir=data.cache_dir or None,
-        num_workers=data.num_workers,
-        progress=progress,
-    )
 
 
 def _patients(groups: tuple[str, ...] | None, labels: Integers) -> tuple[int, int]:
