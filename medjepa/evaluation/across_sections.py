@@ -14,7 +14,12 @@ from medjepa.evaluation.labelled_data import SOURCE
 from medjepa.evaluation.metrics import Floats, Integers, macro_auc
 from medjepa.evaluation.protocol import Measured
 from medjepa.evaluation.results import MAJORITY, TITLES
-from medjepa.evaluation.robustness_index import MOST_IMAGES, NUM_NEIGHBOURS, robustness_index
+from medjepa.evaluation.robustness_index import (
+    MOST_IMAGES,
+    MOST_RESAMPLES,
+    NUM_NEIGHBOURS,
+    robustness_index,
+)
 from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.subgroups import (
     MIN_SUBGROUP_PATIENTS,
@@ -132,7 +137,9 @@ def _index(context: Context, sites: Subgrouping) -> Section:
             "patients' images by cosine, same class at another site, as a share of those and of "
             "other class at the same site. Below one half, the site decides who is near. “By "
             f"chance”: neighbours drawn at random. {_looked_at(sites)}, sites "
-            f"by “{sites.column}”; first seed; intervals: bootstrap over patients."
+            f"by “{sites.column}”; first seed; 95 % intervals: the value and 1.96 deviations of "
+            f"{min(context.num_resamples, MOST_RESAMPLES)} resamples of the patients, who are "
+            "resampled as neighbours too."
         ),
         columns=("Features", "Images", "Robustness index", "By chance"),
         rows=tuple(rows),

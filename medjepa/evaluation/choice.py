@@ -9,9 +9,7 @@ are not compared. What the scores prefer is told as it is: they agree, disagree,
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
-
-from medjepa.evaluation.bootstrap import Estimate
+from medjepa.evaluation.bootstrap import Estimate, Z, normal_estimate
 from medjepa.evaluation.label_free import LOSS, SCORES
 from medjepa.evaluation.metrics import Floats
 from medjepa.evaluation.rank_correlation import Correlation
@@ -19,8 +17,6 @@ from medjepa.evaluation.results import Check, MethodResult, plain_json
 from medjepa.evaluation.verdict import MIN_PATIENTS
 
 SCHEMA_VERSION = 1
-Z = 1.959964
-"""Half the width of a normal 95 % interval, in standard errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,12 +152,9 @@ def around(value: float, samples: Floats, num_patients: int) -> Estimate:
         samples: (R,) on resamples of the patients.
         num_patients: fewer than `MIN_PATIENTS` give no interval.
     """
-    if num_patients < MIN_PATIENTS or len(samples) < 2 or not np.isfinite(samples).all():
+    if num_patients < MIN_PATIENTS:
         return Estimate(value=float(value), low=None, high=None, standard_error=None)
-    error = float(samples.std(ddof=1))
-    return Estimate(
-        value=float(value), low=value - Z * error, high=value + Z * error, standard_error=error
-    )
+    return normal_estimate(float(value), samples)
 
 
 def prefer(

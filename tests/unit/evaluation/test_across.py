@@ -136,8 +136,8 @@ def test_the_robustness_index_says_who_is_near():
     options = {"groups": None, "num_resamples": 100}
     good, chance = robustness_index(by_class, target, site, **options)
     assert chance == pytest.approx(0.5, abs=0.01)
-    assert good.low > 0.99
-    assert robustness_index(by_site, target, site, **options)[0].high < 0.01
+    assert good.value > 0.99
+    assert robustness_index(by_site, target, site, **options)[0].value < 0.01
     middle = robustness_index(noise, target, site, **options)[0]
     assert middle.low < 0.5 < middle.high
     # Images of one patient are near each other and count for nothing.
@@ -147,6 +147,40 @@ def test_the_robustness_index_says_who_is_near():
         twins, np.repeat(target, 2), np.repeat(site, 2), names, num_resamples=100
     )[0]
     assert doubled.value == pytest.approx(middle.value, abs=0.05)
+
+
+def test_the_index_has_no_interval_where_nothing_varies_or_few_patients_stand():
+    target, site = np.arange(120) % 2, np.arange(120) // 2 % 2
+    by_class = np.eye(4)[target] + 0.01 * np.random.default_rng(0).normal(size=(120, 4))
+    found, _ = robustness_index(by_class, target, site, None, k=5)
+    assert (found.value, found.low) == (1, None)
+    noise = np.random.default_rng(0).normal(size=(120, 4))
+    for num, has_interval in ((19, False), (20, True)):
+        names = [f"p{n % num}" for n in range(120)]
+        found, _ = robustness_index(noise, target, site, names, k=5)
+        assert (found.low is not None) is has_interval
+
+
+def test_the_interval_of_the_index_holds_what_such_studies_give_on_average():
+    """Patients with two images each, of a class and a site that both show."""
+
+    def study(seed):
+        rng = np.random.default_rng(seed)
+        target, site = rng.integers(2, size=(2, 60))
+        middle = rng.normal(size=(60, 6)) + np.eye(2, 6)[target] * 2 + np.eye(2, 6, 2)[site] * 2
+        x = np.repeat(middle, 2, axis=0) + 0.5 * rng.normal(size=(120, 6))
+        names = [f"p{n // 2}" for n in range(120)]
+        return robustness_index(
+            x, np.repeat(target, 2), np.repeat(site, 2), names, num_resamples=60, seed=seed
+        )[0]
+
+    found = [study(seed) for seed in range(60)]
+    truth = np.mean([one.value for one in found])
+    held = sum(one.low <= truth <= one.high for one in found)
+    # With neighbours that stay while patients are resampled it is about 40.
+    assert held >= 51
+    spread = np.std([one.value for one in found], ddof=1)
+    assert np.mean([one.standard_error for one in found]) == pytest.approx(spread, rel=0.25)
 
 
 def slow_index(x, target, site, group, k):
