@@ -1,7 +1,7 @@
 """The frozen table: every protocol on every real set, one page; goes on if stopped.
 
-    python benchmarks/frozen_table.py DATA OUT [NAME or NAME=FOLDER ...] [--minutes 6]
-        [--steps 300] [--model vit_ti8_64] [--seed 0] [--with key=value ...]
+    python benchmarks/frozen_table.py DATA OUT [NAME or NAME=FOLDER ...] [--minutes 6 | --steps 300]
+        [--model vit_ti8_64] [--seed 0] [--with key=value ...]
 
 DATA holds the sets of `frozen_sets.SETS` under their names; NAME=FOLDER takes one from elsewhere.
 Each set's encoder is pre-trained on its training part alone, for `--minutes` or, so that another
