@@ -173,11 +173,11 @@ def subgroup_sections(context: Context) -> list[Section]:
             title="Subgroups",
             note=(
                 "Linear probe, AUC within each subgroup of the test part (of the first split). "
-                f"“few”: fewer than {MIN_SUBGROUP_PATIENTS} patients, the number says little and "
-                "does not count for the gap. The gap is the best minus the worst of the others; as "
-                "they were chosen by looking, it leans upwards. Values of columns that may name a "
-                f"hospital are numbered. 95 % intervals: bootstrap over patients, seed "
-                f"{context.seed}."
+                f"“few”: fewer than {MIN_SUBGROUP_PATIENTS} patients, the number says little, has "
+                "no interval and does not count for the gap. The gap is the best minus the worst "
+                "of the others; as they were chosen by looking, it leans upwards. Values of "
+                "columns that may name a hospital are numbered. 95 % intervals: bootstrap over "
+                f"patients, seed {context.seed}."
             ),
             columns=(
                 "Features", "Column", "Subgroup", "Images", "Patients", "AUC", "Gap", "Remark",
@@ -214,7 +214,7 @@ def _rows(
         if not few:
             known[number] = (value, samples)
         rows.append((title, parting.column, name, len(chosen), counts[number],
-                     _estimate(value, samples), None, remark))  # fmt: skip
+                     _estimate(value, samples[:0] if few else samples), None, remark))  # fmt: skip
     if len(known) > 1:
         best = max(known, key=lambda number: known[number][0])
         worst = min(known, key=lambda number: known[number][0])

@@ -1,6 +1,7 @@
 """Calibration, risk against coverage, and conformal sets, as tables of the report."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -49,7 +50,9 @@ def calibration_sections(context: Context) -> list[Section]:
         parts = calibration_part(task, seed=context.seed)
     except DataError:  # the page says so in its own words: a table of what cannot be known
         return [_none(task)]
-    rows: Rows = {one.key: calibrated(one.of(task), task, parts) for one in context.features}
+    # What is fitted on training images, as pixels' components are, may not know the held-out ones.
+    inner = replace(task, train=parts[0])
+    rows: Rows = {one.key: calibrated(one.of(inner), task, parts) for one in context.features}
     rows[MAJORITY] = class_shares(task, parts)
     part = context.resamples.parts[0]
     return [
@@ -114,7 +117,7 @@ def _calibration(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> S
             f"ECE: chance of the likeliest class against how often it is right, {NUM_BINS} bins "
             "of equal width or of equally many images. Its interval leans upwards, as every "
             "resample adds chance of its own; “ECE by chance” is what chances that are right would "
-            f"show with these images (equal-mass bins). Brier score: 0 to "
+            f"show with so many independent images (equal-mass bins). Brier score: 0 to "
             f"{1 if len(task.class_names) == 2 else 2}. 95 % intervals: bootstrap over patients."
         ),
         columns=(
@@ -235,8 +238,15 @@ def _sets(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> Section:
                 """Mean over patients of the mean over their images."""
                 return bootstrapped(part, [_patients_mean(one, once * members) for one in values])
 
+            def share(values: list[Floats], members: Floats) -> Estimate:
+                """Likewise, of what is true or false."""
+                found = over(values, members)
+                if found.value in (0, 1):
+                    return _unanimous(found.value, len(np.unique(part.patient[members > 0])))
+                return found
+
             by_class = [
-                over(hits, (labels == number).astype(np.float64)) for number in np.unique(labels)
+                share(hits, (labels == number).astype(np.float64)) for number in np.unique(labels)
             ]
             worst = int(np.argmin([one.value for one in by_class]))
             everyone = np.ones(len(labels))
@@ -244,9 +254,9 @@ def _sets(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> Section:
                 (
                     TITLES[key],
                     kind,
-                    over(hits, everyone),
+                    share(hits, everyone),
                     over(sizes, everyone),
-                    over(empty, everyone),
+                    share(empty, everyone),
                     by_class[worst],
                     task.class_names[int(np.unique(labels)[worst])],
                 )
@@ -262,7 +272,8 @@ def _sets(rows: Rows, task: Task, part: PatientBootstrap, seed: int) -> Section:
             "over all classes, not within each; so every patient counts once here. LAC: smallest "
             "sets; APS: with a random share, sets follow difficulty and may be empty. "
             f"{_spread(num)}"
-            f"{_tested(task)}; intervals: bootstrap over test patients, threshold fixed."
+            f"{_tested(task)}; 95 % intervals: bootstrap over test patients, threshold "
+            "fixed (where all came out alike: Clopper-Pearson, a draw for each patient)."
         ),
         columns=(
             "Features", "Score", "Coverage", "Classes in a set", "Empty sets",

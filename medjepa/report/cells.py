@@ -12,11 +12,24 @@ Written = tuple[str, str]
 
 def written(section: Section) -> list[list[Written]]:
     """The rows of a section."""
-    signed = [name in section.signed for name in section.columns]
     return [
-        [cell_text(cell, sign=sign) for cell, sign in zip(row, signed, strict=True)]
+        [
+            chance(cell)
+            if isinstance(cell, float) and _is_p_value(name)
+            else cell_text(cell, sign=name in section.signed)
+            for cell, name in zip(row, section.columns, strict=True)
+        ]
         for row in section.rows
     ]
+
+
+def chance(p_value: float) -> Written:
+    """A p-value: beyond three decimals it says no more, as its assumptions do not hold so far."""
+    return ("<.001" if p_value < 0.0005 else share(p_value)), ""
+
+
+def _is_p_value(column: str) -> bool:
+    return column == "p" or column.startswith("p, ")
 
 
 def cell_text(cell: Cell, *, sign: bool = False) -> Written:

@@ -264,6 +264,8 @@ def test_small_subgroups_are_shown_and_marked_and_the_gap_is_found():
     rows = {(row[1], row[2]): row for row in table.rows}
     assert rows["sex", "X"][-1] == "few"
     assert rows["sex", "X"][5].value > 0
+    assert rows["sex", "X"][5].low is None
+    assert rows["sex", "F"][5].low < rows["sex", "F"][5].high
     assert rows["sex", "F minus M"][6].low > 0.1
     assert sum(row[3] for name, row in rows.items() if name[0] == "sex" and row[3]) == len(
         task.test

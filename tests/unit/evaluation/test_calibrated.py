@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from medjepa.evaluation.calibrated import calibrated, calibration_part
@@ -11,7 +12,7 @@ from medjepa.evaluation.calibration_sections import calibration_sections
 from medjepa.evaluation.context import Context
 from medjepa.evaluation.protocol import Features
 from medjepa.evaluation.resamples import Resamples
-from medjepa.evaluation.results import PRETRAINED, TITLES
+from medjepa.evaluation.results import PIXELS, PRETRAINED, TITLES
 from medjepa.evaluation.task import Task
 
 
@@ -144,4 +145,30 @@ def test_every_patient_counts_once_for_the_coverage(monkeypatch):
     assert row["Coverage"].value == pytest.approx(patients(there & (truth == 0)))
     assert row["Classes in a set"].value == pytest.approx(patients(there))
     assert row["Empty sets"].value == pytest.approx(patients(~there))
-    assert row["which is"] == "yes" and row["Coverage of the worst class"].value == 0
+    assert row["which is"] == "yes"
+    worst, num = row["Coverage of the worst class"], len(np.unique(names[truth == 1]))
+    # No set holds it, of so many patients: what binom.ppf says of none in num draws.
+    assert (worst.value, worst.low) == (0, 0)
+    assert binom.cdf(0, num, worst.high) == pytest.approx(0.025)
+
+
+def test_what_is_learnt_from_training_images_does_not_know_the_held_out_ones():
+    """Pixels' components are; sets whose threshold comes from images they know promise nothing."""
+    x, task = study(seed=3)
+    known = []
+
+    def components(train):
+        known.append(train)
+        return x
+
+    ours = Features(key=PRETRAINED, arrays=(x,), seeds=(0,))
+    pixels = Features(key=PIXELS, arrays=(x,), fitted=components)
+    calibration_sections(
+        Context(
+            features=(ours, pixels), measured=(), comparisons=(), tasks=(task,),
+            resamples=Resamples.draw([task], num_resamples=20, seed=0), num_resamples=20,
+        )
+    )  # fmt: skip
+    fit, held_out = calibration_part(task)
+    assert [list(rows) for rows in known] == [list(fit)]
+    assert not set(fit) & set(held_out)

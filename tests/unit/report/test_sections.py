@@ -14,7 +14,7 @@ from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.protocol import Features, Task
 from medjepa.evaluation.results import PRETRAINED, UNTRAINED
 from medjepa.evaluation.sections import Section
-from medjepa.report.cells import cell_text
+from medjepa.report.cells import cell_text, written
 from medjepa.report.html import render_html
 from medjepa.report.terminal import show
 
@@ -107,7 +107,7 @@ def test_the_page_shows_it_escaped_with_figure_and_intervals(context_and_report)
 def test_the_terminal_shows_it_and_takes_no_word_for_markup(context_and_report):
     text = StringIO()
     show(context_and_report[1], Console(file=text, width=140))
-    for piece in ("A <made-up> [topic]", "[red]one[/red]", "+.500", "[−.250, +.750]", "4e−05"):
+    for piece in ("A <made-up> [topic]", "[red]one[/red]", "+.500", "[−.250, +.750]", "<.001"):
         assert piece in text.getvalue()
     assert "n = 30 [patients]" in text.getvalue()
 
@@ -126,3 +126,13 @@ def test_numbers_are_written_as_tables_write_them():
 def test_a_row_that_does_not_fit_its_columns_is_our_error():
     with pytest.raises(AssertionError, match="made_up"):
         replace(SECTION, rows=(("one",),))
+
+
+def test_p_values_beyond_three_decimals_are_written_as_small():
+    section = Section(
+        key="tests", title="", note="", columns=("features", "loss", "p", "p, Holm"),
+        rows=(("a", 1e-9, 1e-9, 0.04), ("b", 0.25, 0.00051, None)),
+    )  # fmt: skip
+    (first, second) = written(section)
+    assert first == [("a", ""), ("1e−09", ""), ("<.001", ""), (".040", "")]
+    assert second[2:] == [(".001", ""), ("–", "")]
