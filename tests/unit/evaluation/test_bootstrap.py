@@ -92,3 +92,15 @@ def test_a_class_that_is_absent_from_every_resample_leaves_no_interval():
     samples = bootstrap.samples("auc", labels, np.eye(60))
     assert len(samples) == 0
     assert estimate(1.0, samples).low is None
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_a_number_that_does_not_exist_has_no_interval(odd):
+    """A quantile of samples with a NaN or an infinity would be a number that nobody measured."""
+    samples = np.linspace(0.4, 0.6, 100)
+    spoilt = samples.copy()
+    spoilt[7] = odd
+    for found in (estimate(0.5, spoilt), estimate(odd, samples)):
+        assert (found.low, found.high, found.standard_error) == (None, None, None)
+        assert found.detectable is None
+    assert estimate(0.5, samples).low == pytest.approx(0.405)

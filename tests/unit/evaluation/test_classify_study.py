@@ -1,5 +1,7 @@
 """Rows, differences and verdicts of a study of classifiers, from planted scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -120,3 +122,14 @@ def test_what_labels_are_worth_is_not_said_where_draws_differ():
     *_, worth = study({**skills, ("pretrained", 0.1): (3.0, 0.1)})
     assert not worth[-1].decided
     assert "not every draw" in worth[-1].sentence
+
+
+def test_the_majority_is_that_of_the_training_part():
+    """The commonest class of the test part is nobody's to know beforehand."""
+    task = a_task()
+    test = np.flatnonzero(TARGET == 1)  # the test holds the other class alone, training mostly "a"
+    task = replace(task, target=np.append(TARGET, [0, 0]), test=test)
+    parts = [replace(a_part("pretrained", 1.0, 0, 1.0), scores=np.full((len(test), 2), 0.5))]
+    rows = measure_rows(parts, task, Resamples.draw([task], num_resamples=20, seed=0))
+    assert rows[-1].row.method == "majority"
+    assert rows[-1].row.scores["balanced_accuracy"].value == 0.0

@@ -11,7 +11,7 @@ from medjepa.evaluation.lesion_maps import (
     received_attention,
 )
 from medjepa.evaluation.pointing import CENTRE, RANDOM, covered, point_of, pointing_game
-from medjepa.models.encoder import ViTEncoder
+from medjepa.models.encoder import ViTEncoder, rotate
 
 
 def play(num=40, *, hot="box", seed=0):
@@ -174,3 +174,48 @@ def test_tolerance_enlarges_what_a_random_point_hits():
     assert covered(boxes, (100, 100), 5.0) == pytest.approx(0.04)
     # Beyond the border there is nothing to hit.
     assert covered(np.array([[0.0, 0, 10, 10]]), (100, 100), 5.0) == pytest.approx(0.0225)
+
+
+def test_a_patch_receives_what_the_others_give_it_head_by_head():
+    """By hand, query after query: attention goes from the asking patch to the one that is asked."""
+    for positions in ("sincos", "rotary"):
+        torch.manual_seed(1)
+        encoder = ViTEncoder(16, 4, 1, 24, 2, 2, positions=positions).eval()
+        with torch.no_grad():  # untrained attention is nearly even: make it choose
+            encoder.blocks[-1].attention.qkv.weight.mul_(20)
+        images = torch.rand(2, 1, 16, 16)
+        given = []
+        handle = encoder.blocks[-1].attention.register_forward_pre_hook(
+            lambda _, inputs, kept=given: kept.append(inputs)
+        )
+        with torch.no_grad():
+            encoder(images)
+        handle.remove()
+        tokens, rotation = given[0]
+        attention = encoder.blocks[-1].attention
+        with torch.no_grad():
+            query, key, _ = attention.qkv(tokens).chunk(3, dim=-1)
+        expected = torch.zeros(2, 16)
+        for head in (slice(0, 12), slice(12, 24)):
+            q, k = query[..., head], key[..., head]
+            if rotation is not None:
+                q, k = rotate(q[:, None], rotation)[:, 0], rotate(k[:, None], rotation)[:, 0]
+            for image in range(2):
+                for asking in range(16):
+                    weight = (k[image] @ q[image, asking] / 12**0.5).exp()
+                    expected[image] += weight / weight.sum() / (2 * 16)
+        found = received_attention(encoder, images)
+        assert torch.allclose(found, expected, atol=1e-5)
+        assert found.std(1).min() > 0.005  # else any axis would do
+
+
+def test_tokens_are_averaged_over_the_neighbours_that_there_are():
+    """A corner has four of nine, an edge six: nothing beyond the border is counted."""
+    encoder, pixels = small_encoder(), torch.rand(2, 1, 20, 28)
+    found = patch_tokens(encoder, pixels, depths=(2,)).transpose(1, 2).unflatten(2, (5, 7))
+    with torch.no_grad():
+        own = encoder.features(pixels, (2,))[0].transpose(1, 2).unflatten(2, (5, 7))
+    for row in range(5):
+        for column in range(7):
+            near = own[:, :, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            assert torch.allclose(found[:, :, row, column], near.mean((2, 3)), atol=1e-6)

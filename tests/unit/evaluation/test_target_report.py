@@ -10,15 +10,17 @@ from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_
 from sklearn.preprocessing import StandardScaler
 
 from medjepa.errors import ConfigError, DataError
+from medjepa.evaluation.bootstrap import Estimate, PatientBootstrap
 from medjepa.evaluation.cox import CoxProbe
 from medjepa.evaluation.delong import holm
 from medjepa.evaluation.folds import validation_folds
 from medjepa.evaluation.protocol import Features, Task
-from medjepa.evaluation.results import PIXELS, PRETRAINED, UNTRAINED
+from medjepa.evaluation.results import MAJORITY, PIXELS, PRETRAINED, UNTRAINED
 from medjepa.evaluation.ridge import RidgeProbe
 from medjepa.evaluation.target import Target, TargetRule
 from medjepa.evaluation.target_fits import METRICS, predict
 from medjepa.evaluation.target_report import assess_target
+from medjepa.evaluation.target_sections import target_section
 from medjepa.report.html import render_html
 from medjepa.report.terminal import render
 
@@ -312,3 +314,24 @@ def test_findings_may_be_joined_by_semicolons_and_decimal_commas_are_named():
     assert found.values[:3].tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
     with pytest.raises(DataError, match="decimal comma"):
         TargetRule(kind="regression", columns=("x",)).read({"x": ["1,5"]})
+
+
+def test_the_table_corrects_its_p_values_for_their_number():
+    """Of p near .01, .02 and .04 alone the correction can be seen; 1e-20 is 0 either way."""
+    _, task, target = study("regression", num_patients=20)
+    drawn = PatientBootstrap.draw(np.zeros(20, np.int64), None, num_resamples=5)
+    deviations = (2.58, 2.33, 2.05)
+    differences = {
+        key: Estimate(value=0.1, low=0.0, high=0.2, standard_error=0.1 / one)
+        for key, one in zip((UNTRAINED, PIXELS, MAJORITY), deviations, strict=True)
+    }
+    some = Estimate(value=0.5, low=0.4, high=0.6, standard_error=0.05)
+    methods = {
+        key: dict.fromkeys(METRICS["regression"], some) for key in (PRETRAINED, *differences)
+    }
+    nothing = np.zeros(0, np.int64)
+    section = target_section(target, task, methods, differences, nothing, drawn)
+    alone = [2 * norm.sf(one) for one in deviations]
+    corrected = [3 * alone[0], 2 * alone[1], 2 * alone[1]]  # never below the smaller one's
+    assert [row[-1] for row in section.rows[1:]] == pytest.approx(corrected, rel=1e-6)
+    assert section.rows[0][-1] == ""
