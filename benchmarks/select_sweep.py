@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from medjepa.cli.main import main as run
+from medjepa.report.cells import p_text
 from medjepa.training.files import move_aside
 
 SWEEP: dict[str, tuple[str, ...]] = {
@@ -113,7 +114,7 @@ def show(found: dict[str, Any]) -> None:
     print(f"\n{'':<18}{'Spearman':>24}{'Kendall':>24}{'p':>8}{'Holm':>8}  {found['headline']}")
     for one in found["correlations"]:
         numbers = [interval(one[name], 2) for name in ("spearman", "kendall")]
-        ps = ["-" if one[name] is None else f"{one[name]:.3f}" for name in ("p", "p_holm")]
+        ps = [p_text(one[name]) for name in ("p", "p_holm")]
         print("{:<18}{:>24}{:>24}{:>8}{:>8}  {}".format(one["key"], *numbers, *ps, one["verdict"]))
 
 

@@ -61,6 +61,10 @@ def interval(estimate: Estimate, *, sign: bool = False) -> str:
     return f"[{share(estimate.low, sign=sign)}, {share(estimate.high, sign=sign)}]"
 
 
+_ALONE = "in this comparison alone, fixed beforehand, "
+"""The tables' tests are corrected for their number, and may say less."""
+
+
 def judge(gain: Estimate, too_small: str = "") -> tuple[str, str, float | None]:
     """Apply the rule to a gain alone: the outcome, why, and the difference that could be found.
 
@@ -72,11 +76,19 @@ def judge(gain: Estimate, too_small: str = "") -> tuple[str, str, float | None]:
         return "cannot tell", too_small or "this test set gives no interval", None
     detectable = gain.detectable
     if gain.low > 0:
-        return "helped", "the whole interval of the gain lies above zero", detectable
+        return "helped", f"{_ALONE}the whole interval of the gain lies above zero", detectable
     if gain.high < 0:
-        return "did not help", "the whole interval of the gain lies below zero", detectable
+        return (
+            "did not help",
+            f"{_ALONE}the whole interval of the gain lies below zero",
+            detectable,
+        )
     if gain.high < WORTHWHILE:
-        return "did not help", f"a gain of {share(WORTHWHILE)} or more is ruled out", detectable
+        return (
+            "did not help",
+            f"{_ALONE}a gain of {share(WORTHWHILE)} or more is ruled out",
+            detectable,
+        )
     found = f"this test set finds differences from about {share(detectable)} on"
     return "cannot tell", found, detectable
 

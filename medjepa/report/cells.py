@@ -14,7 +14,7 @@ def written(section: Section) -> list[list[Written]]:
     """The rows of a section."""
     return [
         [
-            chance(cell)
+            (p_text(cell), "")
             if isinstance(cell, float) and _is_p_value(name)
             else cell_text(cell, sign=name in section.signed)
             for cell, name in zip(row, section.columns, strict=True)
@@ -23,9 +23,9 @@ def written(section: Section) -> list[list[Written]]:
     ]
 
 
-def chance(p_value: float) -> Written:
-    """A p-value: beyond three decimals it says no more, as its assumptions do not hold so far."""
-    return ("<.001" if p_value < 0.0005 else share(p_value)), ""
+def p_text(p_value: float | None) -> str:
+    """A p-value: below .001 it says no more, as its assumptions do not hold so far."""
+    return "< .001" if p_value is not None and p_value < 0.001 else share(p_value)
 
 
 def _is_p_value(column: str) -> bool:

@@ -69,6 +69,14 @@ def test_the_rule(low, high, outcome):
     assert verdict(low, high).outcome == outcome
 
 
+def test_the_sentence_says_that_it_is_one_comparison():
+    """A table's test, corrected for all of its rows, may say less."""
+    for low, high in ((0.001, 0.05), (-0.05, -0.01), (-0.02, 0.0099)):
+        because = verdict(low, high).sentence.rpartition("; ")[2]
+        assert because.startswith("in this comparison alone, fixed beforehand, ")
+    assert "comparison" not in verdict(-0.001, 0.05).sentence
+
+
 def test_the_sentence_names_what_it_rests_on():
     sentence = verdict(0.01, 0.04).sentence
     for part in (

@@ -14,7 +14,7 @@ from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.protocol import Features, Task
 from medjepa.evaluation.results import PRETRAINED, UNTRAINED
 from medjepa.evaluation.sections import Section
-from medjepa.report.cells import cell_text, written
+from medjepa.report.cells import cell_text, p_text, written
 from medjepa.report.html import render_html
 from medjepa.report.terminal import show
 
@@ -101,13 +101,14 @@ def test_the_page_shows_it_escaped_with_figure_and_intervals(context_and_report)
     assert "<td>.500 <small>[−.250, .750]</small></td>" in page
     assert "<td>+.500 <small>[−.250, +.750]</small></td>" in page
     assert "1,234" in page
+    assert "<td>&lt; .001</td>" in page
     assert SECTION.note in page
 
 
 def test_the_terminal_shows_it_and_takes_no_word_for_markup(context_and_report):
     text = StringIO()
     show(context_and_report[1], Console(file=text, width=140))
-    for piece in ("A <made-up> [topic]", "[red]one[/red]", "+.500", "[−.250, +.750]", "<.001"):
+    for piece in ("A <made-up> [topic]", "[red]one[/red]", "+.500", "[−.250, +.750]", "< .001"):
         assert piece in text.getvalue()
     assert "n = 30 [patients]" in text.getvalue()
 
@@ -134,5 +135,9 @@ def test_p_values_beyond_three_decimals_are_written_as_small():
         rows=(("a", 1e-9, 1e-9, 0.04), ("b", 0.25, 0.00051, None)),
     )  # fmt: skip
     (first, second) = written(section)
-    assert first == [("a", ""), ("1e−09", ""), ("<.001", ""), (".040", "")]
-    assert second[2:] == [(".001", ""), ("–", "")]
+    assert first == [("a", ""), ("1e−09", ""), ("< .001", ""), (".040", "")]
+    assert second[2:] == [("< .001", ""), ("–", "")]
+    written_as = {1.0: "1.000", 0.05: ".050", 0.00149: ".001", 0.001: ".001", 0.000999: "< .001",
+                  1.86e-21: "< .001", 0.0: "< .001", None: "–"}  # fmt: skip
+    assert {value: p_text(value) for value in written_as} == written_as
+    assert p_text(float("nan")) == "–"
