@@ -92,7 +92,8 @@ def convert(value: Value, kind: Any, key: str) -> object:  # noqa: ANN401 - a ty
     given = value.given
     if isinstance(given, str) and given.startswith("[") and _takes_list(kind):
         try:
-            given = yaml.safe_load(given)
+            # Every entry stays text until its type is known: the class no is not False, nor 01 1.
+            given = yaml.load(given, Loader=yaml.BaseLoader)  # noqa: S506 - text, lists, no objects
         except yaml.YAMLError as error:
             raise _wrong(key, value, kind) from error
     try:
@@ -105,6 +106,10 @@ def _wrong(key: str, value: Value, kind: Any) -> ConfigError:  # noqa: ANN401
     options = [str(option) for option in get_args(kind)] if get_origin(kind) is Literal else []
     nearest = get_close_matches(str(value.given).lower(), options, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    if isinstance(value.given, bool) or (
+        isinstance(value.given, list) and any(isinstance(item, bool) for item in value.given)
+    ):
+        hint += "; in a file, words that YAML takes for true or false need quotes: 'yes', 'no'"
     return ConfigError(f"{value.origin}: {key}={value.given} must be {describe_type(kind)}{hint}")
 
 
@@ -125,7 +130,9 @@ def _convert(given: object, kind: Any) -> object:  # noqa: ANN401
         word = str(given).lower()
         return word in TRUE_WORDS if word in TRUE_WORDS + FALSE_WORDS else _refuse()
     if kind is str:
-        return str(given) if isinstance(given, (str, int, float)) else _refuse()
+        # YAML makes True of yes and no: which of them a file said cannot be known any more.
+        is_text = isinstance(given, (str, int, float)) and not isinstance(given, bool)
+        return str(given) if is_text else _refuse()
     if isinstance(given, bool) or not isinstance(given, (str, int, float)):
         return _refuse()
     number = float(given)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from medjepa.data.class_checks import refuse_marks, refuse_other_spellings
 from medjepa.data.labels import LabelledSet
 from medjepa.errors import DataError
 
@@ -33,7 +34,8 @@ class ClassRule:
         """The same images with two classes, without those of neither.
 
         Raises:
-            DataError: a value does not occur; the message lists those that do.
+            DataError: a value does not occur (the message lists those that do), occurs in another
+                spelling too, or would be negative and only says that nobody knows.
         """
         there = {name for one in sets for name in one.labels}
         for key, values in (("positive", self.positive), ("negative", self.negative)):
@@ -44,6 +46,11 @@ class ClassRule:
                     f"evaluation.{key}: no image has {label} {', '.join(map(repr, missing))}; "
                     f"the values are {listed}{more}"
                 )
+        every = [text for one in sets for text in one.labels]
+        named = (*self.positive, *self.negative)
+        refuse_other_spellings(label, every, named, "evaluation.positive")
+        if not self.negative:  # whatever is not named is negative
+            refuse_marks(label, [text for text in every if text not in self.positive])
         return [self._one(one, label) for one in sets]
 
     def _one(self, one: LabelledSet, label: str) -> LabelledSet:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from medjepa.data.class_checks import check_classes
 from medjepa.data.labels import AUTO_SPLIT, LabelledSet
 from medjepa.data.phantoms import is_synthetic
 from medjepa.data.private_map import group_key, keyed_hash
-from medjepa.data.spellings import several_spellings
 from medjepa.data.splits import grouped_stratified_split
 from medjepa.data.store import Store
 from medjepa.data.volume_store import VolumeStore
@@ -100,10 +100,12 @@ def gather(
         labelled_by_any(store, columns, group=group, split=split, table=table) for store in stores
     ]
     num_unlabelled = sum(map(len, stores)) - sum(len(one.labels) for one in sets)
-    if classes is not None:
-        sets = classes.applied(sets, label)
+    doubts: list[str] = []
+    if classes is None:
+        every = [text for one in sets for text in one.labels]
+        doubts = check_classes(label, every, key="evaluation.positive")
     else:
-        _refuse_spellings(label, [name for one in sets for name in one.class_names])
+        sets = classes.applied(sets, label)
     starts = np.cumsum([0, *(len(store) for store in stores)])
     names = list(dict.fromkeys(name for one in sets for name in one.class_names))
     number = {name: index for index, name in enumerate(names)}
@@ -153,23 +155,12 @@ def gather(
         further=tuple(tasks[1:]),
         split=how,
         num_unlabelled=num_unlabelled,
-        notes=_notes(sets, num_unlabelled),
+        notes=(*doubts, *_notes(sets, num_unlabelled)),
         synthetic=_synthetic(stores, folders),
         cells=_cells(sets),
         studies=codes,
         num_in_both=sum(one.num_in_both for one in sets),
     )
-
-
-def _refuse_spellings(label: str, names: Sequence[str]) -> None:
-    """Two spellings of one class would be told apart as two."""
-    if found := several_spellings(names):
-        shown = "; ".join(" and ".join(map(repr, group)) for group in found[:3])
-        raise DataError(
-            f"label {label!r}: {len(found)} classes are written in several ways ({shown}): write "
-            "each alike in the table, or name those that count as one in evaluation.positive="
-            f"[{','.join(found[0])}]"
-        )
 
 
 def _studies(
@@ -230,6 +221,7 @@ def _share_out(
         by = "by patient" if groups is not None else "by image"
         return train, test, f"split made here {by}, {test_fraction:.0%} for the test, seed {seed}"
     lowered = np.array([part.strip().lower() for part in parts])
+    known = (*TRAIN_NAMES, *TEST_NAMES)
     train = np.flatnonzero(np.isin(lowered, TRAIN_NAMES))
     test = np.flatnonzero(np.isin(lowered, TEST_NAMES))
     if not len(train) or not len(test):
@@ -240,8 +232,12 @@ def _share_out(
     how = "the table's own split"
     if set(lowered) & set(sources.VALIDATION_NAMES):
         how += ", validation counted as training"
+    rest = sorted({part or "empty" for part in parts if part.strip().lower() not in known})
     left = len(parts) - len(train) - len(test)
-    return train, test, how + (f" ({left:,} images belong to neither part)" if left else "")
+    if left:
+        belong = "1 image belongs" if left == 1 else f"{left:,} images belong"
+        how += f" ({belong} to neither part: {', '.join(rest[:5])})"
+    return train, test, how
 
 
 def _notes(sets: Sequence[LabelledSet], num_unlabelled: int) -> tuple[str, ...]:
@@ -250,7 +246,9 @@ def _notes(sets: Sequence[LabelledSet], num_unlabelled: int) -> tuple[str, ...]:
     notes = [note for one in sets for note in one.notes if not note.startswith(told)]
     notes = [note for note in notes if not note.endswith("left out")]
     if num_unlabelled:
-        notes.append(f"{num_unlabelled:,} images have no label, or several, and were left out.")
+        have = "1 image has" if num_unlabelled == 1 else f"{num_unlabelled:,} images have"
+        were = "was" if num_unlabelled == 1 else "were"
+        notes.append(f"{have} no label, or several, and {were} left out.")
     return tuple(dict.fromkeys(notes))
 
 

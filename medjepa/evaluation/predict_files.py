@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medjepa.config import Config
+from medjepa.data.class_checks import check_classes
 from medjepa.data.files import PRIVATE_FILE_MODE, write_atomic
 from medjepa.data.labels import AUTO_SPLIT, labelled
 from medjepa.data.private_map import PRIVATE, group_key, keyed_hash, write_private
@@ -87,6 +88,7 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
             f"label {config.label!r}: every image has one, so nothing is left to predict. Leave "
             "the cell empty, or the row out, where it is not known"
         )
+    check_classes(config.label or "", [text for text in labels if text], key="")
     names = class_names([labels[i] for i in np.flatnonzero(known)])
     number = {name: n for n, name in enumerate(names)}
     rows = np.flatnonzero(known)

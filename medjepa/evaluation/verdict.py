@@ -181,6 +181,8 @@ def _distance(
     best = max(plain, key=lambda key: rows[key].probe.auc.value)
     difference = against[best].difference
     position = "cannot be told apart from"
+    if too_small:
+        position = "cannot be told apart, with so few test patients, from"
     if not too_small and difference.low is not None and difference.low > 0:
         position = "is better than"
     if not too_small and difference.high is not None and difference.high < 0:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from medjepa.config import Config
+from medjepa.data.class_checks import check_classes
 from medjepa.data.labelled_dataset import LabelledDataset
 from medjepa.data.labels import labelled
 from medjepa.data.store_dataset import StoreDataset
@@ -62,6 +63,8 @@ def with_labels(sources: Sources, config: Config) -> tuple[Sources, int]:
             f"label={config.label}: the training images have {len(classes)} class"
             f"{'' if len(classes) == 1 else 'es'} ({', '.join(classes)}); at least 2 are needed"
         )
+    for note in check_classes(config.label, list(texts.values()), key=""):
+        _logger.warning("label=%s: %s", config.label, note)
     numbers = {name: number for number, name in enumerate(classes)}
 
     def labelled_part(part: StoreDataset) -> LabelledDataset:

@@ -84,6 +84,22 @@ def test_values_take_the_type_of_their_key(override, key, value):
     assert getattr(load_config(None, [override]).data, key) == value
 
 
+@pytest.mark.parametrize("values", [["yes", "no"], ["0", "0.0", "00"], ["null", "~"], ["1e3"]])
+def test_texts_of_a_list_stay_as_they_are_written(values):
+    found = load_config(None, [f"evaluation.positive=[{','.join(values)}]"]).evaluation
+    assert list(found.positives) == values
+
+
+def test_a_file_whose_words_yaml_takes_for_true_is_refused(tmp_path):
+    path = tmp_path / "a.yaml"
+    for written in ("yes", "[yes, Yes]"):
+        path.write_text(f"evaluation: {{positive: {written}}}")
+        with pytest.raises(ConfigError, match="need quotes"):
+            load_config(path)
+    path.write_text("evaluation: {positive: ['yes', Ja]}")
+    assert load_config(path).evaluation.positives == ("yes", "Ja")
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

@@ -100,7 +100,7 @@ def test_cannot_tell_names_the_difference_that_could_have_been_found():
 def test_a_test_set_that_is_too_small_decides_nothing():
     found = verdict(0.1, 0.2, too_small="4 test patients are too few", plain=(-0.4, -0.2))
     assert found.outcome == "cannot tell"
-    assert "cannot be told apart" in found.baseline
+    assert "cannot be told apart, with so few test patients," in found.baseline
     assert "worse" in verdict(0.1, 0.2, plain=(-0.4, -0.2)).baseline
     assert "4 test patients are too few" in found.sentence
 
