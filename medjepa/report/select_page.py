@@ -1,6 +1,7 @@
 """The page, the file and the terminal's table of `medjepa select`."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -81,9 +82,10 @@ def _scatter(choice: Choice, score: Score) -> Markup:
     frame = Frame(
         left=52, top=10, right=_WIDTH - 20, bottom=200, low=(left, bottom), high=(right, top)
     )
+    across = svg.ticks(left, right)
     parts = [
         svg.y_axis(frame, number),
-        svg.x_axis(frame, svg.ticks(left, right), number, score.title),
+        svg.x_axis(frame, across, exactly(across), score.title),
     ]
     for x, auc, collapsed in points:
         style = "m-gradients" if collapsed else "m-pretrained"
@@ -108,7 +110,8 @@ def _dots(choice: Choice, score: Score) -> Markup:
         svg.line(frame.x(value), frame.top, frame.x(value), frame.bottom, "grid")
         for value in svg.ticks(low, high, 4)
     ]
-    parts.append(svg.x_axis(frame, svg.ticks(low, high, 4), number, score.title))
+    across = svg.ticks(low, high, 4)
+    parts.append(svg.x_axis(frame, across, exactly(across), score.title))
     for place, (row, one) in enumerate(zip(rows, found, strict=True)):
         y = frame.top + 22 * place + 12
         name = row.name if len(row.name) <= _MOST_LETTERS else f"…{row.name[1 - _MOST_LETTERS :]}"
@@ -118,6 +121,21 @@ def _dots(choice: Choice, score: Score) -> Markup:
             parts.append(svg.line(frame.x(one.low), y, frame.x(one.high), y, f"{style} probe"))
         parts.append(svg.dot(frame.x(one.value), y, 4, f"{style} probe-dot"))
     return svg.chart(bottom + 44, f"{score.title} of each checkpoint", parts)
+
+
+def exactly(values: Sequence[float]) -> Callable[[float], str]:
+    """Writes an axis's numbers: with three decimals, or as many as tell them from each other."""
+    decimals = next(
+        (d for d in range(3, 9) if all(abs(round(v, d) - v) <= 1e-3 * abs(v) for v in values)), 9
+    )
+    if decimals == 3:
+        return number
+
+    def write(value: float) -> str:
+        text = f"{abs(value):.{decimals}f}"
+        return ("−" if value < 0 else "") + (text[1:] if text.startswith("0") else text)
+
+    return write
 
 
 def _padded(values: list[float]) -> tuple[float, float]:

@@ -103,7 +103,10 @@ def test_images_without_a_label_are_predicted(run, images, tmp_path, capsys):
     files = lines(out / "private" / "files.csv")
     assert {row["row"] for row in files} == {row["row"] for row in rows}
     assert "seed 0" in page
-    assert "cross-validated AUC" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "cross-validated AUC" in told
+    who = f"({len(known)} labelled images of {numbers['num_labelled_patients']} patients)"
+    assert who in told and who in page
 
 
 def test_a_worthless_predictor_is_not_handed_out(run, images, tmp_path, capsys):
