@@ -2,11 +2,17 @@
 
 `duplicates` compares whole pictures, which a crop of 3 % or a side marker changes too much. Here
 one picture without so much of each side is compared with the other as it is, both ways, and both
-without their corners; the sign of the correlation does not count. As found on 60 changed images of
-93 to 400 real ones (chest X-rays of two hospitals, dermoscopy): crops of 3 to 10 %, corner marks
-and inversion 100 %, crops of 2 % 55 to 97 %, black frames of 5 % 22 to 65 % only. Among 1,400
-X-rays of 992 patients no pair that `duplicates` does not find; at its threshold, .965, there were
-two of different people. Mirrored or turned copies are not looked for here.
+without their corners; the sign of the correlation does not count.
+
+As found on 28 to 60 changed images of each of several sets (chest X-rays of two hospitals,
+dermoscopy, blood smears, fundus): crops of 3 to 7 %, corner marks and inversion 100 %, crops of
+10 % 97 to 100 %, of 2 % 55 to 100 %, of 12 % 0 to 10 %; black frames that shrink the picture by
+5 % 22 to 65 %, that are painted over it 0 % (fundus, black there already: 100 %); mirrored and
+cropped by 5 % 0 to 5 %. Mirrored or turned copies are not looked for here.
+
+Strangers: among 1,400 X-rays of 992 patients no pair that `duplicates` does not find; at its
+threshold, .965, there were two of different people. Among 600 small dermoscopies one pair more,
+the same lesion from nearer; among 373 larger ones, of 250 blood smears and 28 fundus images none.
 """
 
 from dataclasses import dataclass

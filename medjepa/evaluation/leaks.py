@@ -144,7 +144,8 @@ def drop_near_copies(
         near |= {(i, j) for i, j, _ in altered_pairs(altered.take(train), altered.take(test))}
         forms += "; inverted, 3 to 10 % cropped off each side, a mark in a corner"
     if not near:
-        text = f"No image is on both sides in another form ({forms})."
+        text = f"No image was found on both sides in another form ({forms}; what was changed "
+        text += "otherwise is missed)."
         return train, Check(passed=True, text=text), []
     copied = np.zeros(len(train), dtype=bool)
     copied[[i for i, _ in near]] = True
@@ -152,7 +153,8 @@ def drop_near_copies(
     num = int(copied.sum())
     show = "1 training image shows" if num == 1 else f"{num:,} training images show"
     text = (
-        f"{show} the picture of a test image in another form ({forms}): "
+        f"{show} the picture of a test image in another form ({forms}), or, seldom, another one "
+        "that is alike when small: "
         f"{'it was' if num == 1 else 'they were'} left out of the training part."
     )
     return train[~copied], Check(passed=False, text=text), pairs
