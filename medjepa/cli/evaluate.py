@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from medjepa.config import Config, load_config
+from medjepa.config.columns import COLUMN_KEYS, column_names
 from medjepa.errors import ConfigError
 
 HELP = """\
@@ -16,7 +17,8 @@ cannot tell.
 
   checkpoint=runs/a     a run folder or a .pt file; [runs/a,runs/b] averages seeds
   data=DIR              a store, a folder of images or a CSV; several as [a,b]
-  label=COLUMN          of the table beside the images; label=folder takes the folders' names
+  label=COLUMN          of the table beside the images; label=folder takes the folders' names;
+                        a name with a comma: 'label=["a,b"]'
   target=KIND           what the label is: classes (default), multilabel (label=COLUMN of values
                         like a|b, or label=a,b of 0 and 1), ordinal (levels=[low,...,high] if its
                         grades are no numbers), regression, survival (label=time,event)
@@ -171,8 +173,8 @@ def parse(arguments: list[str]) -> Config:
 
 
 def label_columns(label: str) -> str | tuple[str, ...]:
-    """The columns of `label=a,b` or `label=[a,b]`; a single one by itself."""
-    names = tuple(name.strip() for name in label.strip("[]").split(","))
+    """The columns of `label=a,b` or `label=[a,b]`; a single one, as of `["a,b"]`, by itself."""
+    names = column_names(label)
     return names if len(names) > 1 else names[0]
 
 
@@ -190,6 +192,8 @@ def without_folders(arguments: list[str]) -> str:
             shown = "..."
         parts.append(f"{key}={shown}" if equals else shown)
     return shlex.join(parts)
+        elif SHORT.get(key, key) in COLUMN_KEYS:
+            shown = value  # a slash or a comma is part of a column's name
 
 
 def _long(argument: str) -> str:

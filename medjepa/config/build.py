@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from medjepa.config.columns import COLUMN_KEYS, column_name
 from medjepa.config.schema import Config
 from medjepa.errors import ConfigError
 
@@ -31,10 +32,20 @@ def build(values: Mapping[str, Value]) -> Config:
         if key not in types_by_key:
             raise unknown_key(key, types_by_key, value.origin)
         section, _, name = key.rpartition(".")
-        sections.setdefault(section, {})[name] = convert(value, types_by_key[key], key)
+        converted = convert(value, types_by_key[key], key)
+        if key in COLUMN_KEYS:
+            converted = _columns(converted)
+        sections.setdefault(section, {})[name] = converted
     hints = get_type_hints(Config)
     parts = {name: hints[name](**settings) for name, settings in sections.items() if name}
     return Config(**parts, **sections[""])
+
+
+def _columns(given: object) -> object:
+    """Names of columns as tables are read."""
+    if isinstance(given, tuple):
+        return tuple(column_name(str(one)) for one in given)
+    return column_name(given) if isinstance(given, str) else given
 
 
 def known_keys() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from medjepa.config.build import Value, build, documentation, known_keys, nearest_key
+from medjepa.config.columns import written_columns
 from medjepa.config.schema import Config
 from medjepa.errors import ConfigError
 
@@ -88,11 +89,19 @@ def flatten(content: object, origin: str) -> dict[str, Value]:
             continue
         else:
             values[SHORTHANDS.get(str(name), str(name))] = Value(entry, origin)
+        elif name == "label" and isinstance(entry, list) and not _has_truths(entry):
+            # As the command line writes several columns.
+            values["label"] = Value(f"[{written_columns(map(str, entry))}]", origin)
     return values
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Value]:
     """Read "a.b=value" arguments; `model=`, `data=` and `method=` are short."""
+def _has_truths(entries: list[object]) -> bool:
+    """Whether YAML made True or False of a word: which one cannot be known any more."""
+    return any(isinstance(entry, bool) for entry in entries)
+
+
     values: dict[str, Value] = {}
     for override in overrides:
         key, equals, given = override.partition("=")

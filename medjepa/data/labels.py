@@ -1,7 +1,5 @@
 """Labels from a table, joined with the images of a store."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from medjepa.config.columns import no_column
+from medjepa.data.crossing import Placed, part_rank, refuse_crossing
 from medjepa.data.files import Found
 from medjepa.data.private_map import (
     PRIVATE,
@@ -16,11 +16,9 @@ from medjepa.data.private_map import (
     PrivateMap,
     group_key,
     keyed_hash,
-    write_private,
 )
 from medjepa.data.source_tables import SourceTable, tables_beside
 from medjepa.data.spellings import one_code_each
-from medjepa.data.splits import check_no_group_crosses
 from medjepa.data.store import Store
 from medjepa.data.table_columns import MISSING, group_cell
 from medjepa.data.tables import FileMatcher, class_names, read_table, split_column
@@ -30,10 +28,6 @@ from medjepa.errors import DataError
 FOLDER_LABEL = "folder"
 """`label=folder` takes the name of the folder that an image lies in."""
 AUTO_SPLIT = "auto"
-CROSSING = "crossing.csv"
-"""In a store's private folder: who is in several parts of a split that was refused."""
-# An image that lies in several parts under different names belongs to the last of these.
-_PART_ORDER = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def labelled(
     for name, purpose in asked:
         if name is not None and name not in columns:
             raise DataError(
-                f"no column {name!r} for {purpose}=; the table has {', '.join(columns)}"
+                f"no column {name!r} for {purpose}=; {no_column(name, columns, key=purpose)}"
             )
     by_key, repeated, num_in_both = _one_row_per_image(rows, label, split_name)
     notes += _left_out(rows, label) + repeated
@@ -163,9 +157,9 @@ def _tables(
             except DataError:
                 continue  # with several sources a table need not name files of each
     if not entries and label not in seen:
-        there = f"the columns are {', '.join(sorted(seen))}" if seen else "no table was found"
+        there = no_column(label, sorted(seen), key="label") if seen else "no table was found."
         raise DataError(
-            f"no label column {label!r}: {there}. Name a table with data.table=FILE.csv, or use "
+            f"no label column {label!r}: {there} Name a table with data.table=FILE.csv, or use "
             f"label={FOLDER_LABEL} for the name of each image's folder"
         )
     if not entries:
@@ -192,10 +186,10 @@ def _one_row_per_image(
             contradictory += 1
             continue
         if split is not None:
-            same.sort(key=lambda row: _part_rank(row.values[split]))
-            lowest, highest = (_part_rank(same[place].values[split]) for place in (0, -1))
+            same.sort(key=lambda row: part_rank(row.values[split]))
+            lowest, highest = (part_rank(same[place].values[split]) for place in (0, -1))
             moved += lowest < highest
-            in_both += lowest < highest == _part_rank("test")
+            in_both += lowest < highest == part_rank("test")
         by_key[key] = same[-1]
     notes = []
     if moved:
@@ -212,11 +206,6 @@ def _one_row_per_image(
 
 def _images(num: int) -> str:
     return "1 image occurs" if num == 1 else f"{num:,} images occur"
-
-
-def _part_rank(name: str) -> int:
-    lowered = name.strip().lower()
-    return next((i for i, part in enumerate(_PART_ORDER) if lowered.startswith(part)), 0)
 
 
 def _left_out(rows: Sequence[_Row], label: str) -> list[str]:
@@ -256,7 +245,18 @@ def _build(
             "a number): each was taken for one"
         )
     if parts is not None and known_groups is not None:
-        _refuse_crossing(store, rows, group, known_groups, parts)
+        placed = [
+            Placed(
+                name=name,
+                in_table=name in row.values.values() or group is not None,
+                file=row.record.path,
+                group=known,
+                part=part,
+            )
+            for name, row, known, part in zip(names, rows, known_groups, parts, strict=True)
+        ]
+        columns = group if isinstance(group, str) else " | ".join(group or ("patient",))
+        refuse_crossing(store.path, placed, columns)
     if parts is not None:
         notes.append(f"split: the table's column {split!r}, {_counted(parts)}")
     return LabelledSet(
@@ -268,53 +268,6 @@ def _build(
         notes=notes + group_notes,
         cells={name: [row.values[name] for row in rows] for name in rows[0].values},
     )
-
-
-def _refuse_crossing(
-    store: Store | VolumeStore,
-    rows: Sequence[_Row],
-    group: str | Sequence[str] | None,
-    groups: list[str],
-    parts: list[str],
-) -> None:
-    """Refuse a split that patients cross, and write for the owner who they are.
-
-    Images without a part are in none.
-    """
-    parts = [_plain_part(part) for part in parts]
-    used = [place for place, part in enumerate(parts) if part]
-    rows, groups = [rows[i] for i in used], [groups[i] for i in used]
-    parts = [parts[i] for i in used]
-    try:
-        check_no_group_crosses(groups, parts)
-    except DataError as error:
-        found: dict[str, set[str]] = {}
-        for name, part in zip(groups, parts, strict=True):
-            found.setdefault(name, set()).add(part)
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        named = group if isinstance(group, str) else " | ".join(group or ("patient",))
-        table.writerow((named, "part", "file"))
-        table.writerows(
-            sorted(
-                (
-                    group_cell(row.values, group) if group else row.record.patient,
-                    part,
-                    row.record.path,
-                )
-                for row, name, part in zip(rows, groups, parts, strict=True)
-                if len(found[name]) > 1
-            )
-        )
-        write_private(store.path, CROSSING, text.getvalue().encode())
-        raise DataError(f"{error} Who they are: {store.path / PRIVATE / CROSSING}") from error
-
-
-def _plain_part(name: str) -> str:
-    """A part by one name: Train and training are one."""
-    rank = _part_rank(name)
-    is_known = name.strip().lower().startswith(_PART_ORDER)
-    return _PART_ORDER[rank] if is_known else name.strip().lower()
 
 
 def _complete(groups: list[str], keys: list[str]) -> tuple[list[str] | None, list[str]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 _WHOLE_NUMBER = re.compile(r"\d+\.0+")
 _LETTERS = r"[^\W_]"
+TOGETHER = " | "
+"""Between the cells of several columns that name a patient together."""
 
 
 def plain_patient(name: str) -> str:
@@ -42,7 +44,8 @@ def one_code_each(codes: Sequence[str], names: Sequence[str]) -> tuple[list[str]
 
     Args:
         codes: (N,) pseudonyms.
-        names: (N,) of the patients; "" where nobody says, whose code stays.
+        names: (N,) of the patients, of several columns with `TOGETHER` between them; "" where
+            nobody says, whose code stays.
 
     Returns:
         The codes (N,), the first one of each patient, and how many patients had several.
@@ -51,7 +54,8 @@ def one_code_each(codes: Sequence[str], names: Sequence[str]) -> tuple[list[str]
     several = set()
     found = []
     for code, name in zip(codes, names, strict=True):
-        plain = plain_patient(name)
+        # Of several columns each by itself: site A1, patient B is not site A, patient 1B.
+        plain = TOGETHER.join(map(plain_patient, name.split(TOGETHER)))
         kept = first.setdefault(plain, code) if plain else code
         if kept != code:
             several.add(plain)

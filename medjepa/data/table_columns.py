@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from medjepa.data.spellings import TOGETHER
+
 MISSING = ("", "nan", "na", "n/a", "null", "<na>", "#n/a", "nat")
 """Cells, in small letters, that say that there is no value: of tables, pandas, R and Excel."""
 
@@ -53,7 +55,7 @@ def group_cell(row: Mapping[str, str], columns: str | Sequence[str]) -> str:
     if isinstance(columns, str):
         return row[columns]
     cells = [site_of(row[name]) for name in columns]
-    return " | ".join(cells) if all(cells) else ""
+    return TOGETHER.join(cells) if all(cells) else ""
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from medjepa.config.columns import column_name, written_columns
 from medjepa.data.decode.sniff import IMAGE_SUFFIXES
 from medjepa.data.table_checks import check_rows
 from medjepa.data.table_columns import group_column, path_columns, split_column
@@ -43,7 +44,7 @@ class Table:
         if name not in self.columns:
             raise DataError(
                 f"{self.path}: no column {name!r} for {purpose}; "
-                f"there are {', '.join(self.columns)}"
+                f"there are {written_columns(self.columns)}"
             )
         return [row[name] for row in self.rows]
 
@@ -62,7 +63,7 @@ def read_table(path: str | Path, *, check: bool = True) -> Table:
     name = str(path)
     text, encoding = read_text(name)
     rows_of_cells = _rows_of_cells(name, text)
-    header = [cell.strip() for cell in rows_of_cells[0]]
+    header = [column_name(cell) for cell in rows_of_cells[0]]
     _check_header(name, header)
     for number, row in enumerate(rows_of_cells[1:], start=2):
         if len(row) != len(header):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from medjepa.config.columns import no_column
 from medjepa.errors import DataError
 from medjepa.evaluation.across import cross_sites
 from medjepa.evaluation.bootstrap import Estimate, PatientBootstrap, estimate
@@ -57,7 +58,7 @@ def site_column(asked: str, there: Sequence[str]) -> str:
     if column not in there:
         raise DataError(
             f"evaluation.across={asked}: no such column, and only one data source; "
-            f"the table has {', '.join(there)}"
+            f"{no_column(asked, there, key='across')}"
         )
     return column
 

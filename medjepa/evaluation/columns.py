@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medjepa.config.columns import no_column
 from medjepa.data.table_columns import (
     MISSING,
     group_column,
@@ -127,7 +128,7 @@ def find_columns(
         if missing:
             raise DataError(
                 f"evaluation.shortcut: no column {', '.join(map(repr, missing))}; "
-                f"the table has {', '.join(cells)}"
+                f"{no_column(missing[0], cells, key='shortcut')}"
             )
         return [coded(name, cells[name], groups) for name in asked]
     names = [*path_columns(cells), group_column(cells), split_column(cells), *leave_out]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medjepa.config.columns import no_column
 from medjepa.data.class_checks import check_classes
 from medjepa.data.labels import AUTO_SPLIT, LabelledSet
 from medjepa.data.phantoms import is_synthetic
@@ -143,6 +144,7 @@ def gather(
             train=train,
             test=test,
             studies=numbered if any(codes) else None,
+            num_unnamed=_num_unnamed(stores, sets) if groups is not None else 0,
         )
         for train, test in pairs
     ]
@@ -163,6 +165,17 @@ def gather(
     )
 
 
+def _num_unnamed(
+    stores: Sequence[Store] | Sequence[VolumeStore], sets: Sequence[LabelledSet]
+) -> int:
+    """Images whose patient nobody names: their own content stands for him."""
+    return sum(
+        name == stores[number].keys[index]
+        for number, one in enumerate(sets)
+        for name, index in zip(one.groups or (), one.indices, strict=False)
+    )
+
+
 def _studies(
     stores: Sequence[Store] | Sequence[VolumeStore], sets: Sequence[LabelledSet], study: str | None
 ) -> tuple[str, ...]:
@@ -178,7 +191,8 @@ def _studies(
             continue
         if study not in one.cells:
             raise DataError(
-                f"no column {study!r} for evaluation.study=; the table has {', '.join(one.cells)}"
+                f"no column {study!r} for evaluation.study=; "
+                f"{no_column(study, one.cells, key='study')}"
             )
         secret = group_key(stores[number].path)
         found += [keyed_hash(secret, cell) for cell in one.cells[study]]

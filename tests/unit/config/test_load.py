@@ -147,7 +147,7 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path):
         load_config(tmp_path / "gone.yaml")
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(2, 10**6), st.floats(1e-9, 10), st.booleans(), st.none() | st.integers(1, 10**9),
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=8),

@@ -81,7 +81,7 @@ def test_empty_labels_are_left_out_and_counted(tmp_path):
 
 def test_columns_that_are_not_there_are_named(tmp_path):
     store = store_of(tmp_path, "file,dx\na.png,1\nb.png,0\n")
-    with pytest.raises(DataError, match="columns are dx, file"):
+    with pytest.raises(DataError, match="the table has dx, file"):
         labelled(store, "diagnosis")
     with pytest.raises(DataError, match="for group"):
         labelled(store, "dx", group="patient")
