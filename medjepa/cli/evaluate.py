@@ -190,10 +190,10 @@ def without_folders(arguments: list[str]) -> str:
         shown = f"[{','.join(names)}]" if len(names) > 1 else names[0]
         if key in _OF_THE_IMAGES:
             shown = "..."
-        parts.append(f"{key}={shown}" if equals else shown)
-    return shlex.join(parts)
         elif SHORT.get(key, key) in COLUMN_KEYS:
             shown = value  # a slash or a comma is part of a column's name
+        parts.append(f"{key}={shown}" if equals else shown)
+    return shlex.join(parts)
 
 
 def _long(argument: str) -> str:

@@ -87,21 +87,21 @@ def flatten(content: object, origin: str) -> dict[str, Value]:
             values.update({f"{name}.{key}": Value(value, origin) for key, value in entry.items()})
         elif entry is None and name in sections:  # a section of which every line is a comment
             continue
-        else:
-            values[SHORTHANDS.get(str(name), str(name))] = Value(entry, origin)
         elif name == "label" and isinstance(entry, list) and not _has_truths(entry):
             # As the command line writes several columns.
             values["label"] = Value(f"[{written_columns(map(str, entry))}]", origin)
+        else:
+            values[SHORTHANDS.get(str(name), str(name))] = Value(entry, origin)
     return values
 
 
-def parse_overrides(overrides: Sequence[str]) -> dict[str, Value]:
-    """Read "a.b=value" arguments; `model=`, `data=` and `method=` are short."""
 def _has_truths(entries: list[object]) -> bool:
     """Whether YAML made True or False of a word: which one cannot be known any more."""
     return any(isinstance(entry, bool) for entry in entries)
 
 
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Value]:
+    """Read "a.b=value" arguments; `model=`, `data=` and `method=` are short."""
     values: dict[str, Value] = {}
     for override in overrides:
         key, equals, given = override.partition("=")
