@@ -2,22 +2,22 @@
 
 SimpleShot (Wang et al. 2019): features are centred by the mean of all training images, which takes
 no label, and scaled to unit length. Three classifiers learn from the same draws: the nearest class
-mean, softmax regression, and cosine neighbours. All episodes of a batch are one array.
+mean, softmax regression, and cosine neighbours. All episodes of a batch are one array; they learn
+from inner products alone, and classify by them.
 
-Legend: E episodes, C classes, K shots (images a class), S = C * K support images, N test images,
-D features.
+Legend: E episodes, C classes, K shots (images a class), S = C * K support images, T training
+images, N test images, D features.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from medjepa.evaluation.folds import group_index
 from medjepa.evaluation.metrics import Floats, Integers
 from medjepa.evaluation.probes import unit_rows
+from medjepa.evaluation.softmax_fits import fit_softmax
 
 CLASSIFIERS = ("nearest class mean", "logistic regression", "neighbours")
 TEMPERATURE = 0.07
@@ -25,8 +25,8 @@ MOST_NEIGHBOURS = 20
 STRENGTH = 10.0
 """C of the regression, fixed: a few images leave none to choose it on."""
 
-_TOLERANCE = 1e-3
-_MOST_STEPS = 400
+MOST_TABLE = 1 << 25
+"""Most inner products of training with test images that are kept: 256 MB."""
 
 
 def draw_episodes(
@@ -64,106 +64,91 @@ def simple_shot(x: Floats, train: Integers) -> Floats:
     return unit_rows(x - x[train].mean(0))
 
 
-def classify(name: str, support: Floats, test: Floats) -> Floats:
-    """Log-scores (E, N, C), up to a constant for each image, of the classifier called `name`.
+class Similarities:
+    """Inner products of training images with the test images.
+
+    All of them are computed once where they fit into `MOST_TABLE`: an episode then costs a look at
+    its own rows, however many features there are.
+    """
+
+    def __init__(self, train: Floats, test: Floats) -> None:
+        """Take (T, D) and (N, D) as `simple_shot` makes them."""
+        self.train, self.test = train, test
+        few = len(train) * len(test) <= MOST_TABLE
+        self.table = train @ test.T if few else None
+        self._ranks: NDArray[np.unsignedinteger] | None = None
+
+    def of(self, rows: Integers) -> Floats:
+        """Of the training images `rows` (E, C, K): (E, C, K, N)."""
+        if self.table is not None:
+            return np.asarray(self.table[rows])
+        flat = self.train[rows.ravel()] @ self.test.T
+        return np.asarray(flat.reshape(*rows.shape, -1))
+
+    def nearest(self, rows: Integers) -> NDArray[np.bool_] | None:
+        """Which of the training images `rows` are among the nearest 20 of them: (E, C, K, N).
+
+        None where there are no more than 20, so that all are.
+        """
+        num_support = rows[0].size
+        if num_support <= MOST_NEIGHBOURS:
+            return None
+        if self.table is not None and self._ranks is None:
+            self._ranks = _ranks(self.table)
+        order = self.of(rows) if self._ranks is None else self._ranks[rows]
+        flat = order.reshape(len(rows), num_support, -1).transpose(0, 2, 1).copy()
+        place = num_support - MOST_NEIGHBOURS
+        flat.partition(place, axis=2)
+        return np.asarray(order >= flat[:, None, None, :, place])
+
+
+def _ranks(table: Floats) -> NDArray[np.unsignedinteger]:
+    """Order of the training images (T, N) for each test image, equal ones alike.
+
+    Small integers are selected from several times faster than numbers of 64 bits.
+    """
+    small = np.uint16 if len(table) <= 1 << 16 else np.uint32
+    ranks = np.empty(table.shape, small)
+    for start in range(0, table.shape[1], 256):
+        part = table[:, start : start + 256].T.copy()
+        order = part.argsort(1)
+        ordered = np.take_along_axis(part, order, 1)
+        higher = np.zeros(part.shape, small)
+        np.cumsum(ordered[:, 1:] > ordered[:, :-1], axis=1, out=higher[:, 1:])
+        own = np.empty_like(higher)
+        np.put_along_axis(own, order, higher, 1)
+        ranks[:, start : start + 256] = own.T
+    return ranks
+
+
+def inner_products(support: Floats) -> Floats:
+    """Of the support images (E, C, K, D) of each episode with each other: (E, S, S)."""
+    flat = support.reshape(len(support), -1, support.shape[3])
+    return np.asarray(flat @ flat.transpose(0, 2, 1))
+
+
+def classify(
+    name: str, products: Floats, similar: Floats, nearest: NDArray[np.bool_] | None = None
+) -> Floats:
+    """Log-scores (E, C, N), up to a constant for each image, of the classifier called `name`.
 
     Args:
         name: one of `CLASSIFIERS`.
-        support: (E, C, K, D) as `simple_shot` makes them.
-        test: (N, D) likewise.
+        products: (E, S, S) `inner_products` of the support images.
+        similar: (E, C, K, N) inner products of the support images with the test images.
+        nearest: (E, C, K, N) those that may vote; None for all.
     """
-    num_episodes, num_classes, num_shots, width = support.shape
+    num_episodes, num_classes, num_shots, num_test = similar.shape
     if name == "nearest class mean":
-        means = support.mean(2)
-        return np.asarray(2 * test @ means.transpose(0, 2, 1) - (means**2).sum(-1)[:, None])
-    flat = support.reshape(num_episodes, -1, width)
-    wanted = np.repeat(np.eye(num_classes), num_shots, axis=0)
+        blocks = products.reshape(num_episodes, num_classes, num_shots, num_classes, num_shots)
+        lengths = np.einsum("ecicj->ec", blocks) / num_shots**2
+        return np.asarray(2 * similar.mean(2) - lengths[:, :, None])
     if name == "logistic regression":
-        weights = flat.transpose(0, 2, 1) @ fit_softmax(flat, wanted)
-        return np.asarray(test @ weights)
-    similarity = test @ flat.transpose(0, 2, 1)
-    if flat.shape[1] > MOST_NEIGHBOURS:
-        last = np.partition(similarity, -MOST_NEIGHBOURS, axis=-1)[..., -MOST_NEIGHBOURS, None]
-        similarity = np.where(similarity >= last, similarity, -np.inf)
-    highest = similarity.max(-1, keepdims=True)
-    votes = np.exp((similarity - highest) / TEMPERATURE) @ wanted
-    return np.asarray(np.log(np.maximum(votes, 1e-300)))
-
-
-def fit_softmax(support: Floats, wanted: Floats, strength: float = STRENGTH) -> Floats:
-    """Dual weights (E, S, C) of softmax regression without intercept, many fits at once.
-
-    Minimises strength * (summed log-loss) + |w|^2 / 2 by Nesterov's method in the space that the
-    support images span: the gradient there needs their inner products alone.
-
-    Args:
-        support: (E, S, D).
-        wanted: (S, C) of zeros and ones.
-        strength: C of scikit-learn.
-    """
-    products = support @ support.transpose(0, 2, 1)
-    # No eigenvalue exceeds the largest sum of a row; the curvature of softmax is at most 1/2.
-    steepest = 1 + strength / 2 * np.abs(products).sum(-1).max(-1)[:, None, None]
-    momentum = (np.sqrt(steepest) - 1) / (np.sqrt(steepest) + 1)
-    weights = np.zeros((*support.shape[:2], wanted.shape[1]))
-    ahead = weights
-    for _ in range(_MOST_STEPS):
-        slope = ahead + strength * (_softmax(products @ ahead) - wanted)
-        following = ahead - slope / steepest
-        ahead = following + momentum * (following - weights)
-        weights = following
-        if np.abs(slope).max() < _TOLERANCE * strength:
-            break
-    return weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What a batch of episodes is worth.
-
-    Attributes:
-        auc: (E,) macro one-vs-rest.
-        balanced_accuracy: (E,).
-        above: for each class with an area, summed over the episodes: of each positive the share of
-            negatives below it.
-        below: likewise of each negative the share of positives above it.
-    """
-
-    auc: Floats
-    balanced_accuracy: Floats
-    above: tuple[Floats, ...]
-    below: tuple[Floats, ...]
-
-
-def measured_classes(labels: Integers, num_classes: int) -> list[int]:
-    """Classes whose area makes the macro AUC; of two classes the second, as everywhere."""
-    columns = [1] if num_classes == 2 else list(range(num_classes))
-    return [c for c in columns if 0 < np.count_nonzero(labels == c) < len(labels)]
-
-
-def score(labels: Integers, given: Floats) -> Scored:
-    """Measure log-scores (E, N, C) against the test labels (N,)."""
-    chances = _softmax(given).round(12)
-    above, below, areas = [], [], []
-    for column in measured_classes(labels, given.shape[2]):
-        positive = labels == column
-        ranks = rankdata(chances[:, :, column], axis=1)
-        own = ranks[:, positive] - rankdata(chances[:, positive, column], axis=1)
-        other = ranks[:, ~positive] - rankdata(chances[:, ~positive, column], axis=1)
-        num_own, num_other = own.shape[1], other.shape[1]
-        areas.append(own.mean(1) / num_other)
-        above.append(own.sum(0) / num_other)
-        below.append((1 - other / num_own).sum(0))
-    hit = given.argmax(2) == labels
-    recalls = [hit[:, labels == label].mean(1) for label in np.unique(labels)]
-    return Scored(
-        auc=np.asarray(np.mean(areas, axis=0)),
-        balanced_accuracy=np.asarray(np.mean(recalls, axis=0)),
-        above=tuple(above),
-        below=tuple(below),
-    )
-
-
-def _softmax(logits: NDArray[np.float64]) -> Floats:
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True))
+        wanted = np.repeat(np.eye(num_classes), num_shots, axis=1)
+        weights = fit_softmax(products, wanted, STRENGTH)
+        return np.asarray(weights @ similar.reshape(num_episodes, -1, num_test))
+    votes = similar / TEMPERATURE
+    np.exp(votes, out=votes)  # a cosine is within -1 and 1, which no exponent here overflows
+    if nearest is not None:
+        votes *= nearest
+    return np.asarray(np.log(np.maximum(votes.sum(2), 1e-300)))

@@ -5,14 +5,14 @@ import numpy as np
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.context import Context
 from medjepa.evaluation.delong import area_estimate, joined, placed
+from medjepa.evaluation.episode_scores import Scored, measured_classes, score, together
 from medjepa.evaluation.episodes import (
     CLASSIFIERS,
     STRENGTH,
-    Scored,
+    Similarities,
     classify,
     draw_episodes,
-    measured_classes,
-    score,
+    inner_products,
     simple_shot,
 )
 from medjepa.evaluation.metrics import Floats, Integers
@@ -25,7 +25,8 @@ from medjepa.evaluation.verdict import MIN_CLASS_PATIENTS, MIN_PATIENTS
 FEW_SHOT = "few_shot"
 SHOTS = (1, 2, 4, 5, 8, 10, 16, 20)
 NUM_EPISODES = 1000
-_CELLS_AT_ONCE = 20_000_000
+_CELLS_AT_ONCE = 2_000_000
+"""Numbers in the largest array of a batch of episodes, 16 MB: what a processor's cache may hold."""
 
 
 def few_shot_sections(context: Context) -> list[Section]:
@@ -33,20 +34,14 @@ def few_shot_sections(context: Context) -> list[Section]:
     if not context.settings.few_shot:
         return []
     task = context.tasks[0]
-    rows: list[tuple[Cell, ...]] = []
-    left_out = []
-    for num_shots in SHOTS:
-        # The same draws for every kind of features, whatever else is asked.
-        rng = np.random.default_rng((context.seed, num_shots))
-        drawn = draw_episodes(
-            task.target[task.train], task.train_groups, num_shots, NUM_EPISODES, rng
-        )
-        if drawn is None or drawn.shape[1] < len(task.class_names):
-            left_out.append(str(num_shots))
-            continue
-        for features in context.features:
-            for name in CLASSIFIERS:
-                rows.append((num_shots, *_row(features, name, task, drawn, context)))
+    draws, left_out = _draws(task, context.seed)
+    found = {features.key: _rows(features, task, draws, context) for features in context.features}
+    rows = [
+        (num_shots, *row)
+        for num_shots in draws
+        for features in context.features
+        for row in found[features.key][num_shots]
+    ]
     if not rows:
         return []
     unit = "images" if task.groups is None else "patients"
@@ -79,23 +74,51 @@ def few_shot_sections(context: Context) -> list[Section]:
     ]  # fmt: skip
 
 
-def _row(
-    features: Features, name: str, task: Task, drawn: Integers, context: Context
-) -> tuple[Cell, ...]:
-    """Features, classifier, and what they are worth; averaged over seeds episode by episode."""
-    parts = [
-        _batches(simple_shot(array, task.train), name, task, drawn) for array in features.of(task)
-    ]
-    auc = np.mean([np.concatenate([one.auc for one in batches]) for batches in parts], axis=0)
-    accuracy = np.mean(
-        [np.concatenate([one.balanced_accuracy for one in batches]) for batches in parts], axis=0
-    )
+def _draws(task: Task, seed: int) -> tuple[dict[int, Integers], list[str]]:
+    """Episodes for each number of shots; and the numbers for which a class has too few images."""
+    draws, left_out = {}, []
+    for num_shots in SHOTS:
+        # The same draws for every kind of features, whatever else is asked.
+        rng = np.random.default_rng((seed, num_shots))
+        drawn = draw_episodes(
+            task.target[task.train], task.train_groups, num_shots, NUM_EPISODES, rng
+        )
+        if drawn is None or drawn.shape[1] < len(task.class_names):
+            left_out.append(str(num_shots))
+        else:
+            draws[num_shots] = drawn
+    return draws, left_out
+
+
+def _rows(
+    features: Features, task: Task, draws: dict[int, Integers], context: Context
+) -> dict[int, list[tuple[Cell, ...]]]:
+    """For each number of shots the rows of the classifiers, averaged over seeds by episode."""
+    seeds: list[dict[int, dict[str, Scored]]] = []
+    for array in features.of(task):
+        x = simple_shot(array, task.train)
+        support, similar = x[task.train], Similarities(x[task.train], x[task.test])
+        seeds.append({num: _scored(support, similar, task, rows) for num, rows in draws.items()})
+    return {
+        num: [
+            (
+                TITLES[features.key],
+                name,
+                *_cells([seed[num][name] for seed in seeds], task, context),
+            )
+            for name in CLASSIFIERS
+        ]
+        for num in draws
+    }
+
+
+def _cells(seeds: list[Scored], task: Task, context: Context) -> tuple[Cell, ...]:
+    """What one classifier is worth."""
+    auc = np.mean([one.auc for one in seeds], axis=0)
     low, high = np.quantile(auc, (0.025, 0.975))
     return (
-        TITLES[features.key],
-        name,
-        _over_patients([one for batches in parts for one in batches], task, context),
-        _spread(accuracy),
+        _over_patients(together(seeds), task, context),
+        _spread(np.mean([one.balanced_accuracy for one in seeds], axis=0)),
         float(auc.std(ddof=1)),
         float(low),
         float(high),
@@ -113,29 +136,35 @@ def _spread(values: Floats) -> Estimate:
     )
 
 
-def _batches(x: Floats, name: str, task: Task, drawn: Integers) -> list[Scored]:
-    test, labels = x[task.test], task.target[task.test]
-    at_once = max(1, _CELLS_AT_ONCE // (len(test) * drawn.shape[1] * drawn.shape[2]))
-    # Batches of one size, so that means over batches are means over episodes.
-    num = max(1, -(-len(drawn) // at_once))
-    while len(drawn) % num:
-        num += 1
-    support = x[task.train]
-    return [score(labels, classify(name, support[rows], test)) for rows in np.split(drawn, num)]
+def _scored(
+    support: Floats, similarities: Similarities, task: Task, drawn: Integers
+) -> dict[str, Scored]:
+    """Every classifier on all episodes, batch by batch; an episode's images are looked up once."""
+    num_episodes, num_classes, num_shots = drawn.shape
+    largest = num_classes * num_shots * max(len(task.test), support.shape[1])
+    num_batches = -(-num_episodes // max(1, _CELLS_AT_ONCE // largest))
+    labels = task.target[task.test]
+    found: dict[str, list[Scored]] = {name: [] for name in CLASSIFIERS}
+    for rows in np.array_split(drawn, num_batches):
+        products = inner_products(support[rows])
+        similar = similarities.of(rows)
+        nearest = similarities.nearest(rows)
+        for name in CLASSIFIERS:
+            found[name].append(score(labels, classify(name, products, similar, nearest)))
+    return {name: together(batches) for name, batches in found.items()}
 
 
-def _over_patients(parts: list[Scored], task: Task, context: Context) -> Estimate:
+def _over_patients(found: Scored, task: Task, context: Context) -> Estimate:
     """The mean over episodes (and seeds) with its interval over test patients."""
     labels = task.target[task.test]
     drawn = context.resamples.parts[0]
     columns = measured_classes(labels, len(task.class_names))
-    num = sum(len(one.auc) for one in parts)
-    found = joined(
+    areas = joined(
         [
             placed(
                 labels == column,
-                np.asarray(sum(one.above[place] for one in parts) / num),
-                np.asarray(sum(one.below[place] for one in parts) / num),
+                found.above[place] / len(found.auc),
+                found.below[place] / len(found.auc),
                 drawn.patient,
                 num_patients=drawn.num_patients,
             )
@@ -143,8 +172,8 @@ def _over_patients(parts: list[Scored], task: Task, context: Context) -> Estimat
         ]
     )
     weights = np.full(len(columns), 1 / len(columns))
-    value = float(found.value @ weights)
+    value = float(areas.value @ weights)
     fewest = min(len(np.unique(drawn.patient[labels == label])) for label in np.unique(labels))
     if drawn.num_patients < MIN_PATIENTS or fewest < MIN_CLASS_PATIENTS:
         return Estimate(value=value, low=None, high=None, standard_error=None)
-    return area_estimate(value, found.variance(weights))
+    return area_estimate(value, areas.variance(weights))
