@@ -16,11 +16,9 @@ steps takes at most 4 minutes: 2 hours at most for all of them, less where they 
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from commands import medjepa
 from npz_images import unpacked
 
 
@@ -80,13 +78,6 @@ def pretrain(asked: argparse.Namespace, folder: Path, run: Path) -> None:
         "model.num_directions=256",
         *(["resume=true"] if begun else []),
     )
-
-
-def medjepa(*arguments: str) -> None:
-    """Run a command; its failure ends this one."""
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    command = [sys.executable, "-m", "medjepa", *arguments]
-    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own command
 
 
 if __name__ == "__main__":

@@ -14,12 +14,10 @@ difference is printed and written to OUT/paired-FOLD-SEED.json.
 import argparse
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+from commands import medjepa
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "hippocampus.yaml"
 STEP_RATIO = 1.28
@@ -122,13 +120,6 @@ def scores_of(study: Path) -> dict[tuple[str, str], dict[str, float]]:
         network: {patient: float(np.mean(one)) for patient, one in patients.items()}
         for network, patients in values.items()
     }
-
-
-def medjepa(*arguments: str) -> None:
-    """Run a command; its failure ends this one."""
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    command = [sys.executable, "-m", "medjepa", *arguments]
-    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own command
 
 
 if __name__ == "__main__":
