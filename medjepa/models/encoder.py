@@ -175,6 +175,8 @@ class ViTEncoder(nn.Module):
     def _scale(self, spacing: Tensor) -> Tensor | None:
         """Lengths of a patch in lengths of one as it was trained on, (B, A); NaN unknown."""
         scale = spacing.float() / self.reference_spacing.to(spacing.device)
+        if torch.compiler.is_compiling():  # the shortcut looks at values, which cannot be exported
+            return scale
         return None if bool(scale.isnan().all()) else scale
 
     def _rotation(

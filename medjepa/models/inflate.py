@@ -8,15 +8,17 @@ from torch import Tensor
 from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 
+_BIAS = "patch_embedding.projection.bias"
+
 
 @torch.no_grad()
 def inflate(images: ImageModel, volumes: VJEPA) -> VJEPA:
     """Give a model of volumes the encoder of a model of images; returns `volumes`.
 
     A patch's weights are repeated along the first axis and divided by its depth, so that a volume
-    of equal slices gives the tokens its slices gave, but for their positions. Three channels meet
-    one as their sum does; otherwise their number must agree. Positions are made anew; predictor and
-    projector stay as they are.
+    of equal slices gives the tokens its slices gave, but for their positions. Three channels become
+    one that gives what grey as colour gave; otherwise their number must agree. Positions are made
+    anew; predictor and projector stay as they are.
     Source: inflation of Carreira and Zisserman, arXiv 1705.07750, section 3.
 
     Raises:
@@ -34,19 +36,26 @@ def inflate(images: ImageModel, volumes: VJEPA) -> VJEPA:
     in_channels = images.encoder.patch_embedding.in_channels
     out_channels = volumes.encoder.patch_embedding.in_channels
     planes = given[name].unflatten(1, (in_channels, 1, *sides))
+    mean, std = images.pixel_mean, images.pixel_std
+    bias = given[_BIAS]
     if in_channels == 3 and out_channels == 1:
-        planes = planes.sum(1, keepdim=True)
+        # Each channel is standardised by itself: sum (x - m_c) w_c / s_c, in terms of one m and s.
+        mean, std = mean.mean(0, keepdim=True), std.mean(0, keepdim=True)
+        shape = (1, 3, *[1] * (planes.ndim - 2))
+        ratio = std / images.pixel_std
+        shift = (mean - images.pixel_mean) / images.pixel_std
+        bias = bias + (planes * shift.view(shape)).flatten(1).sum(1)
+        planes = (planes * ratio.view(shape)).sum(1, keepdim=True)
     elif in_channels != out_channels:
-        raise ValueError(f"{in_channels} channels cannot become {out_channels}")
+        raise ValueError(
+            f"{in_channels} channels cannot become {out_channels}; give both encoders the same "
+            "model.in_channels (3 can become 1)"
+        )
     repeated = planes.expand(-1, -1, depth, *[-1] * len(sides)) / depth
-    inflated = {**given, name: repeated.flatten(1)}
+    inflated = {**given, name: repeated.flatten(1), _BIAS: bias}
     _check_shapes(inflated, wanted)
     volumes.encoder.load_state_dict({**wanted, **{k: inflated[k] for k in _shared(wanted, given)}})
-    one = in_channels != out_channels
-    mean, std = images.pixel_mean, images.pixel_std
-    volumes.set_pixel_statistics(
-        mean.mean(0, keepdim=True) if one else mean, std.mean(0, keepdim=True) if one else std
-    )
+    volumes.set_pixel_statistics(mean, std)
     return volumes
 
 

@@ -26,6 +26,11 @@ class SharedBatchNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Normalise each feature over the batch (training) or by the running statistics."""
+        if self.training and world()[1] == 1 and len(x) < 2:
+            raise ValueError(
+                "the projector normalises over the images of a batch: training needs 2 or more "
+                "(training.batch_size), got 1"
+            )
         if not self.training or world()[1] == 1:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias,

@@ -12,6 +12,7 @@ from medjepa.models.image_model import plain_arguments
 from medjepa.models.jepa import JEPA, Views, places_of
 from medjepa.models.patches import as_shape, gather_patches, patchify
 from medjepa.models.teacher import Teacher
+from medjepa.models.volume_input import checked_spacing, checked_volumes
 from medjepa.objectives.distributed import world
 from medjepa.objectives.randomness import generator
 from medjepa.objectives.sigreg import at_least_float32
@@ -39,8 +40,8 @@ class PatchEmbedding3D(PatchEmbedding):
         add_positions: bool = True,
     ) -> None:
         super().__init__(
-            as_shape(volume_size, 3),
-            as_shape(patch_size, 3),
+            _sizes("volume_size", volume_size),
+            _sizes("patch_size", patch_size),
             in_channels,
             embed_dim,
             add_positions=add_positions,
@@ -110,8 +111,8 @@ class VJEPA(JEPA):
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         super().__init__(
             ViTEncoder(
-                as_shape(volume_size, 3),
-                as_shape(patch_size, 3),
+                _sizes("volume_size", volume_size),
+                _sizes("patch_size", patch_size),
                 in_channels,
                 embed_dim,
                 depth,
@@ -155,7 +156,12 @@ class VJEPA(JEPA):
 
         `modality` (B,) holds indices into `medjepa.types.MODALITIES`; `spacing` is that of the
         voxels in mm (frames in s), NaN where unknown.
+
+        Raises:
+            ValueError: as `checked_volumes` and `checked_spacing`, or the patch does not divide.
         """
+        volumes = checked_volumes(volumes, self.pixel_mean)
+        spacing = checked_spacing(spacing, len(volumes))
         if self.objective == "teacher":
             return self._teacher_loss(volumes, modality, spacing)
         return self.objective_loss(volumes, modality, spacing)
@@ -170,7 +176,12 @@ class VJEPA(JEPA):
 
         With `drop_background`, the mean is over foreground patches, each volume by itself, so that
         no volume depends on those beside it.
+
+        Raises:
+            ValueError: as `forward`.
         """
+        volumes = checked_volumes(volumes, self.pixel_mean)
+        spacing = checked_spacing(spacing, len(volumes))
         if not self.drop_background:
             return self.encoder(self.standardise(volumes), spacing=spacing).mean(1)  # type: ignore[no-any-return]
         rows = []
@@ -259,6 +270,13 @@ class VJEPA(JEPA):
         if spacing is not None:
             spacing = view_spacing(spacing, drawn, given=given, size=size)
         return Views(self.standardise(pixels), spacing, kept)
+
+
+def _sizes(name: str, value: int | Sequence[int]) -> tuple[int, ...]:
+    sizes = as_shape(value, 3)
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise ValueError(f"{name}: one number or three, 1 or more, got {value}")
+    return sizes
 
 
 def _three(shape: Sequence[int]) -> tuple[int, int, int]:

@@ -12,7 +12,10 @@ from medjepa.objectives.randomness import generator
 def models(channels=(1, 1), **changes):
     torch.manual_seed(0)
     images = LeJEPA(16, 8, channels[0], 24, 2, 2, num_directions=8, projector_dim=8)
-    images.set_pixel_statistics(torch.full((channels[0],), 0.4), torch.full((channels[0],), 0.2))
+    # Colours differ in scale, as those of skin and of stained tissue do.
+    images.set_pixel_statistics(
+        torch.linspace(0.4, 0.7, channels[0]), torch.linspace(0.2, 0.1, channels[0])
+    )
     sizes = {
         "volume_size": (12, 16, 16), "patch_size": (4, 8, 8), "embed_dim": 24, "depth": 2,
         "num_heads": 2, "num_directions": 8, "projector_dim": 8, "in_channels": channels[1],
