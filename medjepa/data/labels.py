@@ -157,7 +157,7 @@ def _tables(
             except DataError:
                 continue  # with several sources a table need not name files of each
     if not entries and label not in seen:
-        there = no_column(label, sorted(seen), key="label") if seen else "no table was found."
+        there = no_column(label, sorted(seen), key="label") if seen else _no_table(private)
         raise DataError(
             f"no label column {label!r}: {there} Name a table with data.table=FILE.csv, or use "
             f"label={FOLDER_LABEL} for the name of each image's folder"
@@ -165,6 +165,18 @@ def _tables(
     if not entries:
         raise DataError(f"no row of the table names an image of the store {store.path}")
     return entries
+
+
+def _no_table(private: PrivateMap) -> str:
+    """Why there are no columns: no table lies beside the images, or none names them."""
+    roots = [Path(root) for root in private.sources]
+    beside = [path for root in roots if root.is_dir() for path in sorted(root.glob("*.csv"))]
+    if not beside:
+        return "no table was found."
+    return (
+        f"{beside[0]} names hardly any of the images, or by names that several files have: its "
+        "column of files needs their paths below that folder, as in a/0001.png."
+    )
 
 
 def _one_row_per_image(
@@ -231,12 +243,16 @@ def _build(
         notes.append(f"{unlabelled} images of the store have no label and are left out")
     secret = group_key(store.path)
     groups = (
-        [store.groups[i] for i in indices]
+        [
+            "" if row.record.patient.lower() in MISSING else store.groups[i]
+            for i, row in zip(indices, rows, strict=True)
+        ]
         if group is None
         else [keyed_hash(secret, group_cell(row.values, group)) for row in rows]
     )
     parts = None if split is None else [row.values[split] for row in rows]
     names = [group_cell(row.values, group) if group else row.record.patient for row in rows]
+    names = [name if code else "" for code, name in zip(groups, names, strict=True)]
     groups, respelled = one_code_each(groups, names)
     known_groups, group_notes = _complete(groups, [store.keys[i] for i in indices])
     if respelled:

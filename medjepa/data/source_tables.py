@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medjepa.data.files import Found
+from medjepa.data.table_columns import MISSING
 from medjepa.data.tables import FileMatcher, Table, read_table
 from medjepa.data.tables import group_column as find_group
 from medjepa.errors import DataError, InputError
@@ -88,7 +89,9 @@ def groups_of_files(
             continue
         for row in entry.table:
             group = row[entry.group_column]
-            for path in matcher.find_all(row[entry.file_column]) if group else ():
+            if group.lower() in MISSING:  # NA is nobody, not one person with many images
+                continue
+            for path in matcher.find_all(row[entry.file_column]):
                 groups.setdefault(path, group)
     return groups
 

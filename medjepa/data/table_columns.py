@@ -48,14 +48,14 @@ def site_of(value: str) -> str:
 
 
 def group_cell(row: Mapping[str, str], columns: str | Sequence[str]) -> str:
-    """The group of a row: one cell, or several together; "" where one of them is empty.
+    """The group of a row: one cell, or several together; "" where one of them is `MISSING`.
 
     Of several, addresses on the web count by their host: "patient 3 of this site".
     """
     if isinstance(columns, str):
-        return row[columns]
+        return "" if row[columns].lower() in MISSING else row[columns]
     cells = [site_of(row[name]) for name in columns]
-    return TOGETHER.join(cells) if all(cells) else ""
+    return "" if any(cell.lower() in MISSING for cell in cells) else TOGETHER.join(cells)
 
 
 def _plain(name: str) -> str:

@@ -144,6 +144,7 @@ def gather(
             train=train,
             test=test,
             studies=numbered if any(codes) else None,
+            num_unnamed=_num_unnamed(stores, sets) if groups is not None else 0,
         )
         for train, test in pairs
     ]
@@ -161,6 +162,17 @@ def gather(
         cells=_cells(sets),
         studies=codes,
         num_in_both=sum(one.num_in_both for one in sets),
+    )
+
+
+def _num_unnamed(
+    stores: Sequence[Store] | Sequence[VolumeStore], sets: Sequence[LabelledSet]
+) -> int:
+    """Images whose patient nobody names: their own content stands for him."""
+    return sum(
+        name == stores[number].keys[index]
+        for number, one in enumerate(sets)
+        for name, index in zip(one.groups or (), one.indices, strict=False)
     )
 
 

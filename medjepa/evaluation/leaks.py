@@ -85,6 +85,14 @@ def check_patients(task: Task) -> Check:
             "the test would reward recognising patients. Correct the split column, or leave "
             "split= out and a split by patient is made."
         )
+    if task.num_unnamed:
+        who = "1 image names" if task.num_unnamed == 1 else f"{task.num_unnamed:,} images name"
+        return Check(
+            passed=None,
+            text=f"No named patient is on both sides, but {who} none and count as a patient "
+            "each: whose they are cannot be checked, and intervals may be too narrow. "
+            f"So counted, {len(set(train)):,} in training, {len(set(test)):,} in the test part.",
+        )
     return Check(
         passed=True,
         text=f"No patient is on both sides: {len(set(train)):,} in training, "

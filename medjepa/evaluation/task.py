@@ -17,6 +17,7 @@ class Task:
         train: indices to learn from.
         test: indices to measure on.
         studies: (N,) the study of each image, over which scores are also averaged; None for none.
+        num_unnamed: images whose patient nobody names while others are named: a patient each.
     """
 
     label: str
@@ -26,6 +27,7 @@ class Task:
     train: Integers
     test: Integers
     studies: tuple[str, ...] | None = None
+    num_unnamed: int = 0
 
     @property
     def train_groups(self) -> tuple[str, ...] | None:

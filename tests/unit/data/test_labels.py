@@ -41,6 +41,27 @@ def test_without_a_group_column_it_is_said(tmp_path):
     assert "no groups: intervals too narrow" in found.notes
 
 
+@pytest.mark.parametrize("missing", ["", "NA", "nan", "#N/A"])
+@pytest.mark.parametrize("group", [None, "patient", ["patient"]])
+def test_a_patient_who_is_not_named_is_nobody_and_not_one_person(tmp_path, missing, group):
+    rows = f"a,1,{missing}\nb,2,{missing}\nc,1,p\nd,2,p\n"
+    found = labelled(store_of(tmp_path, f"file,dx,patient\n{rows}"), "dx", group=group)
+    assert len(set(found.groups)) == 3
+    assert any(note.startswith("2 images without a group") for note in found.notes)
+
+
+def test_a_table_whose_names_several_files_have_is_told_from_no_table(tmp_path):
+    for folder in ("x", "y", "z"):
+        write_png(tmp_path / "in" / folder / "a.png", grey(ord(folder)))
+    (tmp_path / "in" / "labels.csv").write_text("file,dx\na.png,1\na.png,2\na.png,1\n")
+    store = open_store(prepare(tmp_path / "in", tmp_path / "out", size=8, num_workers=0).out)
+    with pytest.raises(DataError, match=r"labels\.csv names hardly any .* paths below"):
+        labelled(store, "dx")
+    (tmp_path / "in" / "labels.csv").unlink()
+    with pytest.raises(DataError, match="no table was found"):
+        labelled(store, "dx")
+
+
 def test_another_group_column_and_another_table_can_be_asked(tmp_path):
     store = store_of(tmp_path, "file,dx,patient,site\na.png,1,p,s\nb.png,2,q,s\n")
     assert len(set(labelled(store, "dx").groups)) == 2

@@ -43,6 +43,9 @@ def test_a_patient_on_both_sides_is_refused_by_name():
 
 def test_patients_apart_and_patients_unknown():
     assert check_patients(task(("p1", "p2", "p3", "p3"))).passed is True
+    some = check_patients(replace(task(("p1", "p2", "p3", "x")), num_unnamed=1))
+    assert some.passed is None
+    assert "1 image names none" in some.text
     unknown = check_patients(task(None))
     assert unknown.passed is None
     assert "too narrow" in unknown.text
