@@ -13,7 +13,7 @@ import torch
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.encoders import Encoder, VolumeEncoder
-from medjepa.errors import CheckpointError, ConfigError
+from medjepa.errors import CheckpointError, ConfigError, refused_by_the_machine
 from medjepa.models.image_model import ImageModel
 from medjepa.models.lejepa import LeJEPA
 from medjepa.models.methods import METHODS
@@ -66,8 +66,13 @@ def save_checkpoint(path: str | Path, payload: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot write the checkpoint: {error}") from error
+    except (OSError, RuntimeError) as error:
+        # What torch says when it closes a file that the disk had no room for hides the reason.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        why = refused_by_the_machine(cause) or str(cause)
+        raise CheckpointError(f"{path}: cannot write the checkpoint: {why}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

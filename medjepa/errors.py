@@ -1,6 +1,19 @@
 """What can go wrong for a user: each error says what, which file or key, and what to do next."""
 
+import errno
 from pathlib import Path
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, then run the same command again",
+    errno.EDQUOT: "your quota is used up: free some space, then run the same command again",
+    errno.EFBIG: "larger than a file may be here (ulimit -f): have the limit raised",
+    errno.EROFS: "the disk is mounted read-only: choose another folder",
+    errno.EACCES: "you may not do that here: choose another folder, or have its rights changed",
+    errno.EPERM: "you may not do that here: choose another folder, or have its rights changed",
+    errno.EIO: "the disk, or the network that it is reached by, failed: look at it first",
+    errno.ESTALE: "the network drive has gone away: mount it again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 class MedJEPAError(Exception):
@@ -47,3 +60,11 @@ def _rebuild_input_error(path: str, reason: str, kind: str) -> InputError:
 
 class InputWarning(UserWarning):
     """A file was repaired or is doubtful; the text says what was assumed."""
+
+
+def refused_by_the_machine(error: OSError) -> str | None:
+    """What a full disk or a missing right needs, in a sentence; None where a bug is likelier."""
+    if error.errno not in _ADVICE:
+        return None
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror}; {_ADVICE[error.errno]}"

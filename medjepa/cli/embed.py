@@ -1,5 +1,7 @@
 """`medjepa embed`: images, volumes or clips in, one row of features each out."""
 
+from pathlib import Path
+
 from medjepa.cli.evaluate import SHORT
 from medjepa.config import Config, load_config
 from medjepa.errors import ConfigError
@@ -35,9 +37,11 @@ def run(arguments: list[str]) -> int:
         print(HELP, end="")
         return 0
     config, kind = parse(arguments)
-    from medjepa.evaluation.embed_files import embed_sources, write_embeddings
+    from medjepa.data.files import check_out
+    from medjepa.evaluation.embed_files import OWN, embed_sources, write_embeddings
     from medjepa.utils.progress import progress
 
+    check_out(Path(config.out), own=OWN)
     found = embed_sources(config, progress=progress)
     written = write_embeddings(found, config.out, kind)
     print(

@@ -97,6 +97,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from medjepa.checkpoint import find_checkpoint
+    from medjepa.data.files import check_out
     from medjepa.data.selection import selection_of
     from medjepa.evaluation.run import evaluate
     from medjepa.evaluation.runs import run_folder
@@ -105,6 +106,8 @@ def run(arguments: list[str]) -> int:
     from medjepa.utils.progress import progress
 
     checkpoints = _several(config.checkpoint)
+    out = Path(config.out) if config.out else run_folder(find_checkpoint(checkpoints[0])) / "report"
+    check_out(out)
     data = config.data
     report = evaluate(
         checkpoints,
@@ -139,7 +142,6 @@ def run(arguments: list[str]) -> int:
         settings=config.evaluation,
         progress=progress,
     )
-    out = Path(config.out) if config.out else run_folder(find_checkpoint(checkpoints[0])) / "report"
     written = write_report(report, out)
     show(report, Console())
     print(f"The page:    {written.page.resolve()}")

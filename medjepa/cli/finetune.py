@@ -72,6 +72,9 @@ def run(arguments: list[str]) -> int:
         print(help_text(USAGE, SECTIONS))
         return 0
     config = parse(arguments)
+    from medjepa.data.files import check_out
+
+    check_out(Path(config.out))
     module, function = TASKS[config.finetune.task].split(":")
     task: Callable[[Config, str], int] = getattr(importlib.import_module(module), function)
     return task(config, for_the_record(arguments))

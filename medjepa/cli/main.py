@@ -6,14 +6,16 @@ change; 130 stopped by the user.
 
 import difflib
 import importlib
+import io
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from medjepa import __version__
-from medjepa.errors import MedJEPAError
+from medjepa.errors import MedJEPAError, refused_by_the_machine
 
 
 class Verb(NamedTuple):
@@ -44,6 +46,44 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    make_streams_safe()
+    try:
+        status = answer(arguments)
+        # Output that went to a closed pipe shows up here at the latest, not in interpreter exit.
+        sys.stdout.flush()
+    except MedJEPAError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        again = with_resume(arguments[0], shlex.join(["medjepa", *arguments]))
+        print(f"\nmedjepa: stopped. To go on: {again}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # `medjepa ... | head`: the reader has gone. Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        told = refused_by_the_machine(error)
+        if told is None:
+            raise
+        return fail(told)
+    return status
+
+
+def make_streams_safe() -> None:
+    """Let no character, and no closed stream, cost the result of hours of work.
+
+    The reports' minus signs and dashes are in no ASCII, and the minus is not in Windows' code page.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # `medjepa ... >&-`, or a program without a console
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def answer(arguments: list[str]) -> int:
+    """Run one verb, or say what there is; returns the exit status."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         return 0
@@ -58,21 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read once, when torch is imported. On a machine that does other work too, a thread that spins
     # while it waits for one that is not running made a step 4 to 7 times slower (two cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        status = load(name)(rest)
-        # Output that went to a closed pipe shows up here at the latest, not in interpreter exit.
-        sys.stdout.flush()
-    except MedJEPAError as error:
-        return fail(str(error))
-    except KeyboardInterrupt:
-        again = shlex.join(["medjepa", *arguments])
-        print(f"\nmedjepa: stopped. To go on: {with_resume(name, again)}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # `medjepa ... | head`: the reader has gone. Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return status
+    return load(name)(rest)
 
 
 def load(name: str) -> Callable[[list[str]], int]:

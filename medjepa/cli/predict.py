@@ -39,10 +39,12 @@ def run(arguments: list[str]) -> int:
         print(HELP, end="")
         return 0
     config, anyway = parse(arguments)
-    from medjepa.evaluation.predict_files import predict, warnings_of, write_tables
+    from medjepa.data.files import check_out
+    from medjepa.evaluation.predict_files import OWN, predict, warnings_of, write_tables
     from medjepa.report.predict_page import headline, write_page
     from medjepa.utils.progress import progress
 
+    check_out(Path(config.out), own=OWN)
     predicted = predict(config, anyway=anyway, progress=progress)
     table = write_tables(predicted, config.out)
     command = without_folders(arguments).replace("medjepa evaluate", "medjepa predict", 1)

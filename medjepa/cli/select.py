@@ -55,15 +55,17 @@ def run(arguments: list[str]) -> int:
     config, given, own_views = parse(arguments)
     from rich.console import Console
 
+    from medjepa.data.files import check_out
     from medjepa.evaluation.candidates import run_of
     from medjepa.evaluation.select_run import select
     from medjepa.report.select_page import show_choice, write_choice
     from medjepa.utils.progress import progress
 
-    command = without_folders(arguments).replace("medjepa evaluate", "medjepa select", 1)
-    choice = select(config, asked(given, own_views), command=command, progress=progress)
     runs = (config.checkpoint,) if isinstance(config.checkpoint, str) else config.checkpoint
     out = Path(config.out) if config.out else run_of(runs[0]) / "select"
+    check_out(out)
+    command = without_folders(arguments).replace("medjepa evaluate", "medjepa select", 1)
+    choice = select(config, asked(given, own_views), command=command, progress=progress)
     page = write_choice(choice, out)
     show_choice(choice, Console())
     print(f"The page:    {page.resolve()}")

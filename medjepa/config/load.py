@@ -65,6 +65,8 @@ def _frame(size: object) -> object:
 
 def read_yaml(path: Path) -> dict[str, Value]:
     """Read a settings file into dotted keys."""
+    if path.is_dir():
+        raise ConfigError(f"{path}: a folder, not a settings file; images are named by data={path}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

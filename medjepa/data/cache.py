@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +19,9 @@ from medjepa.data.selection import Selection
 from medjepa.data.store import Store, open_store
 from medjepa.data.store_index import VERSION, is_store
 from medjepa.errors import ConfigError, DataError
+
+KEPT = "kept"
+"""Folder of the cache in which evaluations keep features and scores."""
 
 
 def ensure_store(
@@ -66,8 +70,7 @@ def ensure_store(
             frames_per_clip, plan.to_dict(), asdict(selection), kind,
         ]  # fmt: skip
         name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
-        root = default_cache() if cache_dir is None else Path(cache_dir)
-        make_private_folder(root / "stores")
+        root = open_cache(cache_dir)
         report = prepare(
             source,
             root / "stores" / name,
@@ -105,6 +108,29 @@ def per_source(
     if len(modality) != len(sources):
         raise ConfigError(f"data.modality names {len(modality)} kinds for {len(sources)} sources")
     return list(modality)
+
+
+def forget_kept(cache: Path) -> None:
+    """Delete what evaluations keep in a cache: features are of patients."""
+    if (cache / KEPT).is_dir():
+        shutil.rmtree(cache / KEPT)
+
+
+def open_cache(cache_dir: str | Path | None) -> Path:
+    """Make the cache's folder, for its owner alone, if it is missing; returns it.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    root = default_cache() if cache_dir is None else Path(cache_dir)
+    try:
+        make_private_folder(root / "stores")
+    except DataError as error:
+        raise DataError(
+            f"{error}. Images are prepared in a cache: data.cache_dir=FOLDER, or the variable "
+            "MEDJEPA_CACHE, takes it elsewhere; so does `medjepa prepare data=... out=STORE`"
+        ) from error
+    return root
 
 
 def default_cache() -> Path:

@@ -3,12 +3,12 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from medjepa.errors import DataError
+from medjepa.errors import DataError, refused_by_the_machine
 
 PRIVATE_FOLDER_MODE = 0o700
 PRIVATE_FILE_MODE = 0o600
@@ -96,14 +96,29 @@ def _named_failures(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = {
-            errno.ENOSPC: "free some space, then run the same command again: it goes on",
-            errno.EDQUOT: "your quota is used up: free some space, then run it again",
-            errno.EROFS: "the disk is mounted read-only: choose another folder",
-            errno.EACCES: "you may not write there: choose another folder",
-            errno.EPERM: "you may not write there: choose another folder",
-        }.get(error.errno or 0, "choose another folder")
-        raise DataError(f"{folder}: cannot be written to: {error.strerror}; {advice}") from error
+        told = OSError(error.errno, error.strerror)  # the folder says more than a temporary name
+        why = refused_by_the_machine(told) or f"{error.strerror}; choose another folder"
+        raise DataError(f"{folder}: cannot be written to: {why}") from error
+
+
+def check_out(folder: Path, *, own: Collection[str] | None = None) -> None:
+    """Refuse a folder for results before the work is done, and not after it.
+
+    Args:
+        folder: where something is to be written; it need not be there.
+        own: names that it may hold already; None: any.
+
+    Raises:
+        DataError: it is a file, holds other things, or cannot be written to.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise DataError(f"{existing}: a file, not a folder; choose another out=")
+    if own is not None and existing == folder and {path.name for path in folder.iterdir()} - {*own}:
+        raise DataError(f"{folder}: this folder holds other things; choose a new one with out=")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        why = refused_by_the_machine(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        raise DataError(f"{folder}: cannot be written to: {why}")
 
 
 def check_free_space(folder: Path, num_bytes: int) -> None:

@@ -201,7 +201,8 @@ class PrepareJob:
         report.intensity = self.settings.intensity.describe(self.writer.modalities)
         assert report.good + report.skipped + report.failed == report.found
         if report.num_images == 0:
-            raise DataError(f"no readable image among {report.found} files{_why(report)}")
+            where = ", ".join(map(str, self.roots))
+            raise DataError(f"{where}: no readable image among {report.found} files{_why(report)}")
         return report
 
     def _check_space(self, todo: list[Unit]) -> None:
@@ -327,10 +328,9 @@ class PrepareJob:
 
 def _why(report: PrepareReport) -> str:
     """The first few reasons why nothing was taken in."""
-    reasons = [f"{path}: {reason}" for path, reason in report.failures[:3]]
-    if not reasons:
-        common = sorted(report.skips.items(), key=lambda item: -item[1])
-        reasons = [f"{count} skipped: {reason}" for reason, count in common[:3]]
+    common = sorted(report.skips.items(), key=lambda item: -item[1])[:3]
+    skipped = [f"{count} skipped: {reason}" for reason, count in common]
+    reasons = [f"{path}: {reason}" for path, reason in report.failures[:3]] or skipped
     return f" ({'; '.join(reasons)})" if reasons else "; is it the right folder?"
 
 

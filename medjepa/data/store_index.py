@@ -36,7 +36,7 @@ def read_index(path: Path) -> dict[str, Any]:
     """
     try:
         index: dict[str, Any] = json.loads((path / INDEX_NAME).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             f"{path}: not a prepared store (no {INDEX_NAME}); "
             f"make one with: medjepa prepare data=FOLDER out={path}"

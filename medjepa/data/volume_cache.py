@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from medjepa.data.cache import default_cache, per_source
-from medjepa.data.files import make_private_folder
+from medjepa.data.cache import open_cache, per_source
 from medjepa.data.modality import IntensityPlan
 from medjepa.data.preparation import prepare
 from medjepa.data.prepare_report import PrepareReport, Progress
@@ -65,8 +64,7 @@ def ensure_volumes(
             list(contrasts), fourth_axis, str(pattern), plan.to_dict(), asdict(selection), kind,
         ]  # fmt: skip
         name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
-        root = default_cache() if cache_dir is None else Path(cache_dir)
-        make_private_folder(root / "stores")
+        root = open_cache(cache_dir)
         report = prepare(
             source,
             root / "stores" / name,

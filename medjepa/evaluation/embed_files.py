@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medjepa.checkpoint import load_encoder
 from medjepa.config import Config
 from medjepa.data.cache import ensure_store
-from medjepa.data.files import write_atomic
+from medjepa.data.files import check_out, write_atomic
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.private_map import PRIVATE, write_private
 from medjepa.data.selection import selection_of
@@ -31,6 +31,7 @@ from medjepa.evaluation.planes import describe_planes
 from medjepa.evaluation.results import GRADIENTS, PIXELS, UNTRAINED
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+OWN = ("items.csv", PRIVATE, *(f"embeddings.{end}" for end in ("npz", "csv", "safetensors")))
 COLUMNS = ("row", "key", "part", "patient", "num_windows")
 
 
@@ -83,9 +84,7 @@ def write_embeddings(found: Embedded, out: str | Path, kind: str) -> Path:
     """
     out = Path(out)
     name = f"embeddings.{kind}"
-    own = {"items.csv", PRIVATE, *(f"embeddings.{one}" for one in ("npz", "csv", "safetensors"))}
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - own):
-        raise DataError(f"{out}: this folder holds other things; choose a new one with out=")
+    check_out(out, own=OWN)
     out.mkdir(parents=True, exist_ok=True)
     rows = [(number, *item) for number, item in enumerate(found.items)]
     write_private(out, "files.csv", table_bytes(("row", "file"), enumerate(found.paths)))

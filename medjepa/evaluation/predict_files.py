@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from medjepa.config import Config
 from medjepa.data.class_checks import check_classes
-from medjepa.data.files import PRIVATE_FILE_MODE, write_atomic
+from medjepa.data.files import PRIVATE_FILE_MODE, check_out, write_atomic
 from medjepa.data.labels import AUTO_SPLIT, labelled
 from medjepa.data.private_map import PRIVATE, group_key, keyed_hash, write_private
 from medjepa.data.tables import class_names
@@ -174,8 +174,7 @@ def write_tables(predicted: Predicted, out: str | Path) -> Path:
         DataError: the folder holds other things.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - OWN):
-        raise DataError(f"{out}: this folder holds other things; choose a new one with out=")
+    check_out(out, own=OWN)
     out.mkdir(parents=True, exist_ok=True)
     names = predicted.task.class_names
     heads = ("prediction", *(f"p_{name}" for name in names))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from medjepa import __version__
 from medjepa.data.duplicates import NEAR
-from medjepa.data.files import write_atomic
+from medjepa.data.files import check_out, write_atomic
 from medjepa.data.private_map import PRIVATE, write_private
 from medjepa.data.survey.closer import WINDOW_SHARE, Closer
 from medjepa.data.survey.examine import MASK_VALUES
@@ -54,6 +54,7 @@ def check_folder(folder: Path) -> None:
             raise DataError(f"{folder}: this folder holds other things; choose a new one with out=")
     elif folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: a file, not a folder; choose another out=")
+    check_out(folder)
 
 
 def write_inspection(survey: Survey, folder: str | Path) -> WrittenInspection:

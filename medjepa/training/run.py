@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from medjepa.config import Config, flat, load_config, save_yaml
+from medjepa.data.files import check_out
 from medjepa.errors import ConfigError
 from medjepa.models.image_model import ImageModel
 from medjepa.models.lejepa import LeJEPA
@@ -216,6 +217,7 @@ def _checked_folder(config: Config) -> Path:
     )
     out = Path(config.out)
     check_free(out, resume=config.resume)
+    check_out(out)
     before = out / CONFIG_FILE
     if config.resume and before.is_file():
         changed = differences(_deciding(load_config(before, presets=ENCODERS)), _deciding(config))

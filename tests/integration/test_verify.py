@@ -281,6 +281,18 @@ def test_without_originals_nothing_is_verified(tmp_path, folders):
         verify(folders[0], folders[1], allow=["x"])
 
 
+def test_an_empty_output_is_not_called_clean(tmp_path, folders):
+    source, _ = folders
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match="holds no file, so nothing was verified"):
+        verify(source, tmp_path / "out")
+    # All of it kept back: there is nothing that could have left.
+    paths = [p.relative_to(source).as_posix() for p in source.rglob("*.dcm")]
+    listed = tmp_path / "quarantine.json"
+    listed.write_text(json.dumps([{"path": path, "reason": "odd"} for path in paths]))
+    assert verify(source, tmp_path / "out", quarantine=listed).num_findings == 0
+
+
 def test_it_shares_nothing_with_what_it_checks():
     for module in Path(package.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):

@@ -27,7 +27,8 @@ class Folder:
             DataError: there is no such folder.
         """
         if not self.path.is_dir():
-            raise DataError(f"{self.path}: no such folder")
+            what = "a file, not a folder" if self.path.exists() else "no such folder"
+            raise DataError(f"{self.path}: {what}")
         found = []
         for above, _, names in os.walk(self.path):  # by names alone: sets have 10^5 files
             inner = os.path.relpath(above, self.path).replace(os.sep, "/")

@@ -49,7 +49,7 @@ def entry_named(name: str) -> Entry:
         return known[plain[_plain(name)]]
     near = nearest_key(_plain(name), plain)
     hint = f"; did you mean {plain[near]}?" if near else "; see `medjepa data list`"
-    raise ConfigError(f"no data set {name!r} in the catalogue{hint} Your own is a file NAME.yaml")
+    raise ConfigError(f"no data set {name!r} in the catalogue{hint}. Your own is a file NAME.yaml")
 
 
 def load_entries(path: str | Path) -> list[Entry]:

@@ -119,7 +119,7 @@ def verify(
 
     Raises:
         ConfigError: `allow` names something else.
-        DataError: a folder is missing, or holds no DICOM file to compare with.
+        DataError: a folder is missing, IN holds no DICOM file, or OUT no file.
     """
     job = _Job(Path(source), Path(out), frozenset(allow), progress or _silent)
     job.read_originals()
@@ -239,11 +239,21 @@ class _Job:
         return {original.patient for original in candidates}
 
     def finish(self) -> VerifyReport:
-        """Count what is missing and what was not searched."""
+        """Count what is missing and what was not searched.
+
+        Raises:
+            DataError: there is no output at all, although originals were not kept back.
+        """
         report = self.report
         left = {original.path for original in self.originals} - self.covered - self.quarantined
         report.num_missing = len(left)
         report.not_searched = self.harvest.left_out
+        if not report.num_files and left:
+            # Zero findings in an empty folder would be read as "free of its originals".
+            raise DataError(
+                f"{self.out}: holds no file, so nothing was verified; is it the right folder? "
+                f"{len(left)} originals have no output and are not in quarantine"
+            )
         return report
 
     def _add(self, file: str, where: str, what: str, text: str = "") -> None:
