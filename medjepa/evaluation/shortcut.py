@@ -111,6 +111,11 @@ def told_by(task: Task, codes: Integers, num_resamples: int, seed: int) -> Estim
     if len(np.unique(task.target)) < 2:
         return _nothing()
     tasks = folds_of(task, seed)
+    return area_over(tasks, frequencies(task, tasks, codes), num_resamples, seed)
+
+
+def frequencies(task: Task, tasks: Sequence[Task], codes: Integers) -> list[Floats]:
+    """Class frequencies of the values (codes (N,)) of each split's test images, as learnt there."""
     group = group_index(len(task.target), task.groups)
     weight = 1 / np.bincount(group)[group]  # each patient counts once, however many images
     prior = np.bincount(task.target, weight, len(task.class_names)) / weight.sum()
@@ -120,7 +125,7 @@ def told_by(task: Task, codes: Integers, num_resamples: int, seed: int) -> Estim
         np.add.at(table, (codes[one.train], task.target[one.train]), weight[one.train])
         table /= table.sum(1, keepdims=True)
         scores.append(table[codes[one.test]])
-    return area_over(tasks, scores, num_resamples, seed)
+    return scores
 
 
 def _embedding(

@@ -8,7 +8,7 @@ columns of the table do that say how an image was taken.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -19,13 +19,16 @@ from medjepa.data.table_columns import path_columns, split_column
 from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.columns import Column, coded
+from medjepa.evaluation.folds import group_index, strata
 from medjepa.evaluation.label_efficiency import COARSE_GRID
 from medjepa.evaluation.material import Material
+from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import score_test_images, split_folds
+from medjepa.evaluation.resamples import mean_of_splits
 from medjepa.evaluation.results import Check
 from medjepa.evaluation.sections import Section
-from medjepa.evaluation.shortcut import area_over, folds_of, told_by
+from medjepa.evaluation.shortcut import area_over, folds_of, frequencies, told_by
 from medjepa.evaluation.task import Task
 
 FORMAT, SIZE, BYTES, FOLDER = "file format", "picture size", "bytes a pixel", "folder"
@@ -36,6 +39,13 @@ STRONG = 0.8
 
 STRONG_BYTES = 0.95
 """Of bytes a pixel: what a picture shows makes its file larger or smaller too."""
+
+FEW_PATIENTS = 100
+"""With fewer, chance alone reaches `STRONG`: of 10 columns that say nothing, with 20 patients one
+did in a third of simulated studies. So labels are shuffled, and no shuffle may do as well."""
+
+SHUFFLES_A_COLUMN = 20
+"""So many shuffles for each column that was asked: the level is 1 in 20, whatever their number."""
 
 NUM_RESAMPLES = 200
 MOST_NAMED = 5
@@ -53,17 +63,20 @@ class Tell:
         name: of it.
         may_be_label: whether it can be the label by another name: a column, or the folder.
         auc: of predicting the label from it.
+        by_chance: whether it predicts labels that were shuffled among few patients as well.
     """
 
     name: str
     may_be_label: bool
     auc: Estimate
+    by_chance: bool = False
 
     @property
     def is_strong(self) -> bool:
         """Whether it is told first."""
         enough = STRONG_BYTES if self.name == BYTES else STRONG
-        return self.auc.low is not None and self.auc.low > 0.5 and self.auc.value >= enough
+        above = self.auc.low is not None and self.auc.low > 0.5 and self.auc.value >= enough
+        return above and not self.by_chance
 
 
 def file_traits(material: Material) -> dict[str, list[str]]:
@@ -108,13 +121,18 @@ def find_tells(
     """
     known = {*leave_out, *path_columns(cells), split_column(cells)}
     asked = {name: cells[name] for name in cells if name not in known}
+    looked_at = [*list(asked.items())[:_MOST_COLUMNS], *traits.items()]
+    columns = [coded(name, values, task.groups) for name, values in looked_at]
+    columns = [column for column in columns if says_something(column)]
     found = []
-    for name, values in [*list(asked.items())[:_MOST_COLUMNS], *traits.items()]:
-        column = coded(name, values, task.groups)
-        if says_something(column):
-            auc = told_by(task, column.codes, NUM_RESAMPLES, seed)
-            may_be = name in asked or name == FOLDER
-            found.append(Tell(name=name, may_be_label=may_be, auc=auc))
+    for column in columns:
+        auc = told_by(task, column.codes, NUM_RESAMPLES, seed)
+        may_be = column.name in asked or column.name == FOLDER
+        one = Tell(name=column.name, may_be_label=may_be, auc=auc)
+        if one.is_strong:
+            shuffles = SHUFFLES_A_COLUMN * len(columns)
+            one = replace(one, by_chance=_by_chance(task, column.codes, auc.value, shuffles, seed))
+        found.append(one)
     if pixels is not None and len(task.target) <= _MOST_IMAGES:
         found.append(Tell(name=EDGE, may_be_label=False, auc=_edge(task, pixels, seed)))
     return sorted(found, key=lambda one: -np.nan_to_num(one.auc.value))
@@ -171,7 +189,10 @@ def tell_section(tells: Sequence[Tell], task: Task) -> list[Section]:
                 f"(five parts of all {len(task.target):,} labelled images); numbers and dates by "
                 "their quarter; the outer tenth: principal components of the edge of the small "
                 f"picture. 95 % interval: bootstrap over {unit}, {NUM_RESAMPLES} resamples. "
-                "Columns that say how an image was taken are in the table of shortcuts."
+                "Columns that say how an image was taken are in the table of shortcuts. In the "
+                f"first lines: what reaches {STRONG:g} ({BYTES}: {STRONG_BYTES:g}) and, with fewer "
+                f"than {FEW_PATIENTS} {unit}, tells no shuffled label as well "
+                f"({SHUFFLES_A_COLUMN} shuffles a column)."
             ),
             columns=("by", "from", "AUC"),
             rows=tuple(
@@ -186,6 +207,22 @@ def _listed(tells: Sequence[Tell]) -> str:
     named = ", ".join(f"{one.name} (AUC {one.auc.value:.3f})" for one in tells[:MOST_NAMED])
     more = len(tells) - MOST_NAMED
     return named + (f" and {more} more" if more > 0 else "")
+
+
+def _by_chance(task: Task, codes: Integers, area: float, shuffles: int, seed: int) -> bool:
+    """Whether some shuffle of the classes among patients is told as well by a column."""
+    group = group_index(len(task.target), task.groups)
+    classes = strata(task.target, group)
+    if len(classes) >= FEW_PATIENTS:
+        return False
+    rng = np.random.default_rng(seed)
+    for _ in range(shuffles):
+        other = replace(task, target=rng.permutation(classes)[group])
+        tasks = folds_of(other, seed)
+        labels = [one.target[one.test] for one in tasks]
+        if mean_of_splits("auc", labels, frequencies(other, tasks, codes)) >= area:
+            return True
+    return False
 
 
 def _edge(task: Task, pixels: NDArray[np.float32], seed: int) -> Estimate:
