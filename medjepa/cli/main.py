@@ -9,9 +9,13 @@ import importlib
 import io
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 from medjepa import __version__
@@ -47,16 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     make_streams_safe()
+    with noted_interrupts() as interrupts:
+        try:
+            return run_to_its_status(arguments)
+        except KeyboardInterrupt:
+            return stopped(arguments)
+        except (ImportError, AttributeError, NameError, RecursionError):
+            # Ctrl-C while a library is imported: the next import finds half of it, and says so.
+            if not interrupts:
+                raise
+            return stopped(arguments)
+
+
+def run_to_its_status(arguments: list[str]) -> int:
+    """Run one verb; errors of the user and of the machine become a message and a status."""
     try:
         status = answer(arguments)
         # Output that went to a closed pipe shows up here at the latest, not in interpreter exit.
         sys.stdout.flush()
     except MedJEPAError as error:
         return fail(str(error))
-    except KeyboardInterrupt:
-        again = with_resume(arguments[0], shlex.join(["medjepa", *arguments]))
-        print(f"\nmedjepa: stopped. To go on: {again}", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # `medjepa ... | head`: the reader has gone. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,6 +81,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return fail(told)
     return status
+
+
+def stopped(arguments: list[str]) -> int:
+    """Say how to go on after Ctrl-C; returns the exit status."""
+    again = with_resume(arguments[0] if arguments else "", shlex.join(["medjepa", *arguments]))
+    print(f"\nmedjepa: stopped. To go on: {again}", file=sys.stderr)
+    return 130
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """Note that Ctrl-C was pressed, which raises KeyboardInterrupt as ever."""
+    noted: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield noted  # signals go to the main thread only, and nohup's ignoring of them is kept
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def make_streams_safe() -> None:

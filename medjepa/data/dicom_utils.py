@@ -1,4 +1,4 @@
-"""DICOM as numbers and a few facts, for those who want no more."""
+"""DICOM as numbers and a few facts, for those who want no more; one file without its patient."""
 
 import os
 from typing import TypedDict
@@ -8,7 +8,10 @@ import numpy as np
 from medjepa.data.decode.dicom import decode
 from medjepa.data.decode.dicom_header import read_dataset
 from medjepa.data.decode.sniff import sniff
+from medjepa.data.deid.single import anonymize_dicom
 from medjepa.errors import InputError
+
+__all__ = ["DicomInfo", "anonymize_dicom", "extract_pixel_data", "get_dicom_info"]
 
 
 class DicomInfo(TypedDict):

@@ -1,5 +1,6 @@
 """The command line's surface is deliberate: verbs, exit codes, a quick answer to --help."""
 
+import signal
 import subprocess
 import sys
 
@@ -94,6 +95,22 @@ def test_control_c_says_how_to_go_on(monkeypatch, capsys, verb, again):
     monkeypatch.setattr(cli, "load", lambda name: run)
     assert cli.main([verb, "data=x"]) == 130
     assert again in capsys.readouterr().err
+
+
+def test_control_c_within_an_import_is_no_bug(monkeypatch, capsys):
+    """A library that was half imported when Ctrl-C came breaks in its own way afterwards."""
+
+    def run(arguments):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise AttributeError("partially initialized module") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(cli, "load", lambda name: run)
+    assert cli.main(["evaluate", "data=x"]) == 130
+    assert "stopped. To go on: medjepa evaluate data=x\n" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_package_runs_as_a_module():

@@ -34,11 +34,13 @@ def test_links_lead_somewhere(document):
             assert (document.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("block", code(ROOT / "README.md", "python"))
-def test_python_of_the_readme_imports(block):
-    for line in block.splitlines():
-        if line.startswith(("import ", "from ")):
-            exec(line, {})  # the rest needs files of the reader
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_of_the_pages_imports(document):
+    for block in code(document, "python"):
+        compile(block, str(document), "exec")
+        for line in block.splitlines():
+            if line.startswith(("import ", "from ")):
+                exec(line, {})  # the rest needs files of the reader
 
 
 def test_every_verb_is_described():

@@ -39,6 +39,20 @@ medjepa.data.preprocessing:VolumetricPreprocessor.preprocess(path)
 medjepa.data.preprocessing:VolumetricPreprocessor.load_nifti_volume(a)
 medjepa.data.preprocessing:VolumetricPreprocessor.normalize_volume(a)
 medjepa.data.preprocessing:VolumetricPreprocessor.resize_volume(a)
+medjepa.data:read_series(folder)
+medjepa.data:read_all_series(folder)
+medjepa.data:read_table(path)
+medjepa.data:extract_archive(path, into)
+medjepa.data.dicom_utils:anonymize_dicom(input_path, output_path, *, secret=None)
+medjepa.data.dicom_utils:extract_pixel_data(path)
+medjepa.data.dicom_utils:get_dicom_info(path)
+medjepa.data.masking:PatchMasker3D(volume_size=(128, 128, 64), patch_size=(16, 16, 8), \
+mask_ratio=0.75)
+medjepa.data.masking:PatchMasker3D.generate_mask()
+medjepa.data.masking:TemporalMasker(num_frames=16, patch_size_spatial=16, image_size=224, \
+mask_ratio_temporal=0.5, mask_ratio_spatial=0.75)
+medjepa.data.masking:TemporalMasker.generate_mask()
+medjepa.encoders:Encoder.embed(images)
 medjepa.evaluation.few_shot:FewShotEvaluator(pretrained_model, k=5)
 medjepa.evaluation.few_shot:FewShotEvaluator.evaluate_n_shot(support_images, support_labels, \
 query_images, query_labels, n_shot=5)
@@ -64,6 +78,11 @@ medjepa.models.lejepa:LeJEPA.encode(images)
 medjepa.models.predictor:JEPAPredictor(embed_dim=768, predictor_dim=384, depth=6, num_heads=6, \
 num_patches=196)
 medjepa.models.predictor:JEPAPredictor.forward(context_embeddings, context_indices, target_indices)
+medjepa.models.vjepa:VJEPA(volume_size=(128, 128, 64), patch_size=(16, 16, 8), in_channels=1, \
+embed_dim=768, depth=12, num_heads=12, predictor_dim=384, predictor_depth=6, mask_ratio=0.75, \
+lambda_reg=1.0)
+medjepa.models.vjepa:VJEPA.forward(volumes)
+medjepa.models.vjepa:VJEPA.encode(volumes)
 medjepa.training.losses:SIGRegLoss(lambda_reg=1.0)
 medjepa.training.losses:SIGRegLoss.forward(predicted_target, actual_target, all_embeddings)
 medjepa.training.losses:epps_pulley(x, *, num_knots=17, t_max=3.0)
@@ -86,6 +105,7 @@ NAMES = (
     "medjepa.errors:InputWarning",
     "medjepa.models.encoder:PatchEmbedding",
     "medjepa.models.encoder:TransformerBlock",
+    "medjepa.models.vjepa:PatchEmbedding3D",
     "medjepa.training.scheduler",
     "medjepa.training.trainer:MedJEPATrainer.save_checkpoint",
     "medjepa.evaluation.metrics",

@@ -93,7 +93,7 @@ def test_a_checkpoint_without_room_names_its_file_and_leaves_nothing(tmp_path):
 def test_a_cache_that_cannot_be_made_says_how_to_move_it(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("MEDJEPA_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DataError, match="cannot be written to: .*MEDJEPA_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be written to: .*MEDJEPA_CACHE"):
         open_cache(None)
 
 
