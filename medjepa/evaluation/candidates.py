@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,8 @@ def loss_differs(candidates: Sequence[Candidate]) -> str:
             return f"{first.name} and {one.name} were trained on different images"
     if missing := [one.name for one in candidates if one.loss is None]:
         return f"{missing[0]} has no recorded loss"
+    if endless := [one.name for one in candidates if not math.isfinite(one.loss or 0.0)]:
+        return f"the loss of {endless[0]} is no number"
     return ""
 
 

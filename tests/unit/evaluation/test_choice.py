@@ -1,10 +1,14 @@
 """What the scores prefer, how it is worded, and whether their intervals hold what they say."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from medjepa.data.preprocessing import Pipeline
 from medjepa.evaluation.bootstrap import Estimate, PatientBootstrap
+from medjepa.evaluation.candidates import Candidate, loss_differs
 from medjepa.evaluation.choice import CheckpointRow, Preference, around, prefer, word
 from medjepa.evaluation.label_free import LOSS, SCORES, alignment, lidar, rank_me, uniformity
 from medjepa.evaluation.positive_pairs import Embeddings
@@ -59,6 +63,21 @@ def test_collapsed_ones_and_losses_that_differ_are_left_out():
     assert found[0].why_not == "they differ in lambda_reg"
     found = chosen([1.0, 3.0], collapsed="ab")
     assert word(found) == ("cannot tell", "cannot tell: all checkpoints have collapsed", ())
+
+
+def test_a_loss_that_is_no_number_is_not_compared():
+    """It is neither less nor more than any other: the first one would be preferred for it."""
+
+    def one(name, loss):
+        return Candidate(
+            name=name, file=Path("x"), folder=Path("x"), step=1, seed=0, method="m", arguments={},
+            pipeline=Pipeline(size=(32, 32), channels=1, fit="stretch"), loss=loss, loss_of="",
+            used_keys=None,
+        )  # fmt: skip
+
+    assert loss_differs([one("a", 0.5), one("b", 0.0)]) == ""
+    assert loss_differs([one("a", float("nan")), one("b", 0.5)]) == "the loss of a is no number"
+    assert loss_differs([one("a", 0.5), one("b", None)]) == "b has no recorded loss"
 
 
 def says(*pairs):
