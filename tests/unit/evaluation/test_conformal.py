@@ -39,6 +39,28 @@ def test_too_few_patients_let_every_class_in():
     assert threshold(np.arange(99) / 100, 0.1) == 0.89
 
 
+def test_a_place_in_the_order_is_not_missed_by_rounding():
+    """(99 + 1)(1 - .42) is 58; computed it is 58.00000000000001."""
+    for alpha, place in ((0.42, 58), (0.41, 59), (0.1, 90), (0.05, 95)):
+        assert threshold(np.arange(1.0, 100), alpha) == place
+
+
+def test_a_class_that_fits_just_as_badly_as_allowed_is_let_in():
+    """Of a model with few different chances many lie on the limit, and the promise needs them."""
+    held = np.tile([0.7, 0.3], (9, 1))
+    sets, limit, _ = prediction_sets(
+        held, np.array([0] * 8 + [1]), None, held, kind=LAC, alpha=0.1, rng=np.random.default_rng(0)
+    )
+    assert limit == pytest.approx(0.7)
+    assert sets.all()
+    rng = np.random.default_rng(0)
+    sets, limit, _ = prediction_sets(
+        held, np.zeros(9, int), None, held, kind=LAC, alpha=0.1, rng=rng
+    )
+    assert limit == pytest.approx(0.3)
+    assert sets.tolist() == [[True, False]] * 9
+
+
 def test_every_patient_gives_one_image_and_each_of_them_can_be_it():
     groups = ["a", "a", "b", "a", "c", "c"]
     seen = set()
