@@ -12,8 +12,8 @@ named, the others go on, and the exit status is 1. `--with` goes to every verb.
 With `--minutes 6` the seven sets pre-train for 42 minutes together. Of what follows was measured,
 in seconds of one core: all protocols on 1,000 to 1,400 radiographs 49 and 55, from one set to
 another and back 42, fourteen findings 16, and the same 55 with eight corruptions of 284 images
-104. 100 steps of `vit_ti8_64` with 64 images took 72 to 121. Masks, boxes and the evaluation of
-dermamnist were not timed.
+104. 100 steps of `vit_ti8_64` with 64 images took 72 to 121. Every stage's seconds:
+docs/explanation/measured.md.
 
 Written: OUT/index.html, OUT/table.csv, OUT/table.json (with the seconds of each stage, by the wall
 and of the processor), OUT/pages/STAGE/index.html, OUT/logs/STAGE.log.

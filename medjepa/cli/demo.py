@@ -235,9 +235,26 @@ def announce(number: int, what: str) -> None:
     print(f"\n[{number}/{len(PRODUCTS)}] {what}", flush=True)
 
 
+def last_step(metrics: Path) -> tuple[int, int]:
+    """(step, epoch) of a run's last record; zeros where there is none."""
+    if not metrics.is_file():
+        return 0, 0
+    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    return (records[-1]["step"], records[-1]["epoch"]) if records else (0, 0)
+
+
 def conclude(folder: DemoFolder) -> None:
     """Repeat the verdict and say where the report is."""
     results = json.loads((folder.path / PRODUCTS["evaluate"]).read_text(encoding="utf-8"))
     print(f"\nOn synthetic images: {results['verdict']['sentence']}")
+    step, epoch = last_step(folder.path / "run" / "metrics.jsonl")
+    settings = folder.settings
+    if 0 < epoch < settings.epochs:
+        print(
+            f"This machine had time for {step} steps of pre-training ({epoch} of {settings.epochs} "
+            f"epochs in minutes={settings.minutes:g}); the fewer, the likelier it did not help. "
+            f"More: medjepa demo kind={settings.kind} out={folder.path}-longer "
+            f"minutes={10 * settings.minutes:g}"
+        )
     print(f"The report: {(folder.path / 'run' / 'report' / 'index.html').resolve()}")
     print("Next, your own images: docs/how-to/own-data.md")

@@ -1,6 +1,6 @@
 """The command `medjepa`: finds the verb, imports only that, and turns errors into exit codes.
 
-Exit codes: 0 done; 1 some files failed, the rest is done; 2 nothing done, the message says what to
+Exit codes: 0 done; 1 done, but something has to be looked at; 2 not done, the message says what to
 change; 130 stopped by the user.
 """
 

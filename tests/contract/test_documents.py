@@ -46,3 +46,11 @@ def test_python_of_the_pages_imports(document):
 def test_every_verb_is_described():
     reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert all(f"| `{verb}` |" in reference for verb in VERBS)
+
+
+def test_the_import_arrow_is_that_which_is_checked():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    layers = re.findall(r'"([^"]+)"', re.search(r"(?ms)^layers = \[(.*?)^\]", project)[1])
+    arrow = " > ".join(f"({layer})" if "|" in layer else layer for layer in layers)
+    pages = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    assert arrow in pages

@@ -159,3 +159,14 @@ def test_it_trains_with_the_settings_of_a_small_machine():
     assert file["training"].pop("num_epochs") == settings.epochs
     flat = {f"{head}.{key}={value}" for head, keys in file.items() for key, value in keys.items()}
     assert flat == set(demo_kinds.SHORT_TRAINING)
+
+
+@pytest.mark.parametrize(("epoch", "said"), [(6, True), (50, False)])
+def test_a_training_cut_short_is_said_beside_the_verdict(typed, tmp_path, capsys, epoch, said):
+    arguments = [f"out={tmp_path / 'demo'}", "epochs=50"]
+    assert demo.run(arguments) == 0
+    record = json.dumps({"step": 112, "epoch": epoch})
+    (tmp_path / "demo" / "run" / "metrics.jsonl").write_text(f"{record}\n")
+    capsys.readouterr()
+    assert demo.run(arguments) == 0
+    assert ("time for 112 steps of pre-training (6 of 50" in capsys.readouterr().out) == said
