@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
+from medjepa.data.altered import Altered, altered_pairs
+from medjepa.data.duplicates import SIDE, near_pairs, thumbnail
 from medjepa.errors import DataError
 from medjepa.evaluation import label_efficiency
 from medjepa.evaluation.baselines import principal_components
@@ -26,7 +29,7 @@ from medjepa.evaluation.calibration import (
     top_label,
     with_temperature,
 )
-from medjepa.evaluation.folds import grouped_parts
+from medjepa.evaluation.folds import group_index, grouped_parts
 from medjepa.evaluation.metrics import METRICS, Floats, Integers
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import widen
@@ -204,6 +207,21 @@ def patients(task: Task) -> list[int]:
         len({names[i] for i in np.flatnonzero(task.target == number)})
         for number in range(len(task.class_names))
     ]
+
+
+def num_alike(small: NDArray[np.float32], groups: Sequence[str] | None) -> int:
+    """How many images show the picture of another patient's, saved, cut or marked differently.
+
+    Folds part patients, so what is learnt from one of them helps on the other.
+
+    Args:
+        small: (N, C * 32 * 32) pictures.
+        groups: (N,) patients; None takes every image as its own.
+    """
+    thumbnails = np.stack([thumbnail(row) for row in small.reshape(len(small), -1, SIDE, SIDE)])
+    altered, group = Altered.of(thumbnails), group_index(len(small), groups)
+    pairs = [*near_pairs(altered.whole), *altered_pairs(altered, altered)]
+    return len({i for pair in pairs if group[pair[0]] != group[pair[1]] for i in pair[:2]})
 
 
 def above_chance(performance: Performance) -> bool:

@@ -12,6 +12,7 @@ from medjepa.data.class_checks import check_classes
 from medjepa.data.files import PRIVATE_FILE_MODE, check_out, write_atomic
 from medjepa.data.labels import AUTO_SPLIT, labelled
 from medjepa.data.private_map import PRIVATE, group_key, keyed_hash, write_private
+from medjepa.data.store import Store
 from medjepa.data.tables import class_names
 from medjepa.errors import DataError
 from medjepa.evaluation.embed_files import Embedded, Progress, embed_sources, table_bytes
@@ -22,9 +23,10 @@ from medjepa.evaluation.predict import (
     above_chance,
     cross_validate,
     folds_of,
+    num_alike,
     patients,
 )
-from medjepa.evaluation.results import PRETRAINED, TITLES, plain_json
+from medjepa.evaluation.results import PIXELS, PRETRAINED, TITLES, plain_json
 from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.task import Task
 from medjepa.evaluation.verdict import MIN_PATIENTS, interval, share
@@ -47,6 +49,8 @@ class Predicted:
         temperature: of the predictor.
         num_folds: of the cross-validation.
         num_known: rows without a label whose patient has labelled images.
+        num_alike: labelled images that show the picture of another patient's; None of volumes and
+            clips, in which nobody looks.
         seed: of everything that was drawn.
     """
 
@@ -59,6 +63,7 @@ class Predicted:
     temperature: float
     num_folds: int
     num_known: int
+    num_alike: int | None = None
     seed: int
 
     @property
@@ -129,6 +134,11 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
         temperature=model.temperature_,
         num_folds=len(folds_of(task.target, task.groups, seed=config.seed)),
         num_known=sum(groups[i] in seen for i in rest),
+        num_alike=(
+            num_alike(found.baselines[PIXELS][rows], task.groups)
+            if all(isinstance(one, Store) for one in found.stores)
+            else None
+        ),
         seed=config.seed,
     )
 
@@ -257,6 +267,11 @@ def warnings_of(predicted: Predicted) -> list[str]:
         told.append("No patients are known: images count as independent, intervals too narrow.")
     if (predicted.num_patients or len(predicted.task.target)) < MIN_PATIENTS:
         told.append(f"Fewer than {MIN_PATIENTS} labelled patients: intervals are too narrow.")
+    if predicted.num_alike:
+        told.append(
+            f"{predicted.num_alike:,} labelled images show the picture of another patient's, or "
+            "one that is alike when small: where they are copies, the performance is too good."
+        )
     if predicted.num_known:
         told.append(
             f"{predicted.num_known:,} predicted images are of patients who have labelled images: "
@@ -287,6 +302,7 @@ def as_numbers(predicted: Predicted, run: Mapping[str, str]) -> object:
             "num_predicted": len(predicted.rows),
             "num_studies": len(set(predicted.studies) - {""}),
             "num_folds": predicted.num_folds,
+            "num_alike": predicted.num_alike,
             "temperature": predicted.temperature,
             "above_chance": above_chance(predicted.performance[0]),
             "performance": [
