@@ -14,6 +14,7 @@ from medjepa.evaluation.metrics import Floats, Integers, macro_auc
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import Features, score_test_images, split_folds
 from medjepa.evaluation.task import Task
+from medjepa.evaluation.verdict import MIN_PATIENTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +173,8 @@ def _measure(
     labels = task.target[rows]
     scores = fitted.scores(rows)
     values = [macro_auc(labels, one)[0] for one in scores]
+    if resamples.num_patients < MIN_PATIENTS:  # too narrow an interval: of seven patients often 0
+        return float(np.mean(values)), np.empty(0)
     samples = [resamples.samples("auc", labels, one) for one in scores]
     return float(np.mean(values)), np.asarray(np.mean(samples, axis=0))
 

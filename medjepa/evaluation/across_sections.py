@@ -28,6 +28,7 @@ from medjepa.evaluation.subgroups import (
     parted,
     subgroupings,
 )
+from medjepa.evaluation.verdict import MIN_PATIENTS
 
 SITE = "site"
 """`across=site` means the data sources where several are given, else the column of that name."""
@@ -106,7 +107,8 @@ def _crossings(context: Context, sites: Subgrouping) -> Section:
             "test patients; behind it: away minus native, paired. A site differs in many things at "
             "once (patients, device, view, who labelled): the drop does not say which. 95 % "
             f"intervals: bootstrap over patients, {context.num_resamples:,} resamples, seed "
-            f"{context.seed}."
+            f"{context.seed}; none where a site has fewer than {MIN_PATIENTS} test patients, whose "
+            "number says little."
         ),
         columns=(
             "Features", "Sites", "Training images", "Test images", "Test patients", "Home", "Away",

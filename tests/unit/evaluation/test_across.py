@@ -117,6 +117,16 @@ def test_home_and_away_are_resampled_independently():
     assert one.drop.standard_error == pytest.approx(expected, rel=0.08)
 
 
+def test_a_site_of_few_test_patients_has_numbers_without_intervals():
+    """Of seven patients all right, a bootstrap would call the gain certain."""
+    for num_patients, has_interval in ((72, False), (80, True)):  # 18 and 20 of each in the test
+        features, task, site = sites(num_patients)
+        for one in cross_sites([features], task, site, num_resamples=50):
+            assert np.isfinite([one.away.value, one.home.value, one.drop.value]).all()
+            for number in (one.away, one.home, one.drop, one.native, one.gap):
+                assert (number.low is not None) is has_interval
+
+
 def test_of_three_sites_each_is_left_out_once():
     features, task, site = sites(num_sites=3, turned=np.pi / 2)
     found = cross_sites([features], task, site, num_resamples=100)
