@@ -13,8 +13,8 @@ usage: medjepa forget STORE patient=ID [key=value ...]
 
 Takes a patient, named as the table or the DICOM header names them, out of a prepared store: images,
 index, private map and copies of tables. All other images stay bit for bit. The same is done in the
-cache of prepared folders. `prepare` does not take the patient's files again. Stopped, the same
-command goes on.
+cache of prepared folders, and features that evaluations kept there are deleted. `prepare` does not
+take the patient's files again. Stopped, the same command goes on.
 Then lists the runs that trained on an image of the patient: weights cannot unlearn, train again.
 Exit status 1: a patient was in none of the stores.
 
@@ -40,12 +40,13 @@ def run(arguments: list[str]) -> int:
     patients = _patients(given)
     if "runs" in given and not Path(given["runs"]).is_dir():
         raise DataError(f"{given['runs']}: no such folder (runs=)")
-    from medjepa.data.cache import default_cache
+    from medjepa.data.cache import default_cache, forget_kept
     from medjepa.data.removal import forget, stores_below
 
     store = Path(places[0])
     reports = [forget(store, patients)]
     cache = Path(given["cache"]) if "cache" in given else default_cache()
+    forget_kept(cache)
     for other in stores_below(cache / "stores"):
         if other.resolve() != store.resolve():
             reports.append(forget(other, patients, keys=reports[0].keys))

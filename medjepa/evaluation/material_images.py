@@ -16,6 +16,7 @@ from medjepa.data.duplicates import SIDE, thumbnail
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import StoreDataset, check_intensity
 from medjepa.evaluation.embed import Encode, embed, gradients, pixels, untrained_twin
+from medjepa.evaluation.kept import Kept, digest_of_items, digest_of_model
 from medjepa.evaluation.labelled_data import gather
 from medjepa.evaluation.last_blocks import NUM_BLOCKS, last_blocks_of
 from medjepa.evaluation.material import Material, check_tokens
@@ -24,8 +25,6 @@ from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, UNTRAINED
 from medjepa.evaluation.runs import Run
 from medjepa.models.image_model import ImageModel
 from medjepa.utils.device import choose_device
-
-TOKENS = "tokens of "
 
 
 def embed_images(runs: Sequence[Run], request: Request) -> Material:
@@ -75,18 +74,26 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         indices=labelled.indices,
     )
     encoders = image_encoders(runs, request)
+    kept = Kept(request.cache_dir)
+    depends = _depends(runs, request, seen_images(images, request.batch_size, request.device))
     if request.attentive:
         model = runs[0].model.encoder
         check_tokens(len(images), model.num_patches, model.embed_dim, 2 * len(runs))
-        encoders |= _token_encoders(runs, request.device)
-    with request.progress("embed images", len(images)) as advance:
-        arrays = embed(images, encoders, batch_size=request.batch_size, advance=advance)
+    tokens: dict[str, NDArray[Any]] = {}
+
+    def compute(missing: list[str]) -> dict[str, NDArray[Any]]:
+        wanted = {name: encoders[name] for name in missing}
+        with request.progress("embed images", len(images)) as advance:
+            return embed(images, wanted, batch_size=request.batch_size, advance=advance)
+
+    arrays = kept.rows(depends, compute)
+    if request.attentive:  # tokens are too many to be kept
+        looking = _token_encoders(runs, request.device)
+        with request.progress("tokens of images", len(images)) as advance:
+            tokens = embed(images, looking, batch_size=request.batch_size, advance=advance)
     small = arrays[PIXELS]
     thumbnails = [thumbnail(row) for row in small.reshape(len(small), -1, SIDE, SIDE)]
     altered = Altered.of(np.stack(thumbnails))
-    tokens: dict[str, NDArray[Any]] = {
-        name.removeprefix(TOKENS): arrays.pop(name) for name in list(arrays) if TOKENS in name
-    }
     return Material(
         stores=stores,
         labelled=labelled,
@@ -96,12 +103,42 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         pictures=[hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(small * 255)],
         prints=altered.whole,
         altered=altered,
+        notes=(kept.trouble,) if kept.trouble else (),
         facts={
             "image_size": "{} x {}".format(*images.image_size),
             "channels": str(images.channels),
             "features": request.features,
         },
     )
+
+
+def seen_images(images: StoreDataset, batch_size: int, device: str) -> dict[str, object]:
+    """What the features of images depend on, beside the encoder."""
+    return {
+        "images": digest_of_items(images.stores, images.indices.tolist()),
+        "size": list(images.image_size),
+        "channels": images.channels,
+        "batch": batch_size,
+        "device": choose_device(device).type,
+    }
+
+
+def rows_of(model: ImageModel, num_blocks: int, seen: dict[str, object]) -> dict[str, object]:
+    """What the features by one encoder depend on."""
+    return {"model": digest_of_model(model), "blocks": num_blocks, **seen}
+
+
+def _depends(
+    runs: Sequence[Run], request: Request, seen: dict[str, object]
+) -> dict[str, dict[str, object]]:
+    """What the rows of `image_encoders` depend on, by name."""
+    depends = {name: {"baseline": name, **seen} for name in (PIXELS, GRADIENTS)}
+    for number, run in enumerate(runs):
+        assert isinstance(run.model, ImageModel)
+        own = rows_of(run.model, NUM_BLOCKS[request.features], seen)
+        depends[f"{PRETRAINED} {number}"] = own
+        depends[f"{UNTRAINED} {number}"] = {**own, "untrained": run.seed}
+    return depends
 
 
 def image_encoders(runs: Sequence[Run], request: Request) -> dict[str, Encode]:
@@ -122,7 +159,7 @@ def _token_encoders(runs: Sequence[Run], device: str) -> dict[str, Encode]:
     for number, run in enumerate(runs):
         twin = untrained_twin(run.model, seed=run.seed)
         for key, model in ((PRETRAINED, run.model), (UNTRAINED, twin)):
-            encoders[f"{TOKENS}{key} {number}"] = _tokens_of(model.to(chosen).eval(), chosen)
+            encoders[f"{key} {number}"] = _tokens_of(model.to(chosen).eval(), chosen)
     return encoders
 
 

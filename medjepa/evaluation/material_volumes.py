@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medjepa.checkpoint import find_checkpoint
 from medjepa.data.crop_places import Crop
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import check_intensity
@@ -25,6 +26,13 @@ from medjepa.data.volume_store import VolumeStore
 from medjepa.encoders import clip_clock, clip_frames
 from medjepa.errors import ConfigError
 from medjepa.evaluation.embed import untrained_twin
+from medjepa.evaluation.kept import (
+    Arrays,
+    Kept,
+    digest_of_file,
+    digest_of_items,
+    digest_of_model,
+)
 from medjepa.evaluation.labelled_data import gather
 from medjepa.evaluation.material import Material, check_tokens
 from medjepa.evaluation.planes import (
@@ -51,6 +59,7 @@ from medjepa.models.volume_embedding import covering_starts, embed_windows
 from medjepa.utils.device import choose_device
 
 Floats32 = NDArray[np.float32]
+_COUNTS = "windows"
 
 
 def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
@@ -98,25 +107,35 @@ def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
     volumes = Volumes(stores, pipeline, clips=request.clips, overlap=request.overlap)
     encoders = _encoders(runs, request)
     planes = _plane_encoders(request)
-    arrays: dict[str, list[Floats32]] = {}
     tokens: dict[str, list[NDArray[np.float16]]] = {}
-    counts = []
     if request.attentive:
         model = runs[0].model.encoder
         num_tokens = request.clips * model.num_patches
         check_tokens(len(labelled.keys), num_tokens, model.embed_dim, 2 * len(runs))
-    with request.progress("embed volumes and clips", len(labelled.keys)) as advance:
-        for item in labelled.indices:
-            rows, weighed = volumes.embed(int(item), encoders, request.batch_size)
-            rows |= describe_planes(volumes.planes(int(item)), planes)
-            for name, row in rows.items():
-                arrays.setdefault(name, []).append(row)
-            counts.append(len(weighed))
-            if request.attentive:
-                for name, of_item in volumes.tokens(int(item), weighed, encoders).items():
-                    tokens.setdefault(name, []).append(of_item)
-            advance(1)
-    found = {name: np.stack(rows) for name, rows in arrays.items()}
+
+    def compute() -> Arrays:
+        arrays: dict[str, list[Floats32]] = {}
+        counts = []
+        with request.progress("embed volumes and clips", len(labelled.keys)) as advance:
+            for item in labelled.indices:
+                rows, weighed = volumes.embed(int(item), encoders, request.batch_size)
+                rows |= describe_planes(volumes.planes(int(item)), planes)
+                for name, row in rows.items():
+                    arrays.setdefault(name, []).append(row)
+                counts.append(len(weighed))
+                if request.attentive:
+                    for name, of_item in volumes.tokens(int(item), weighed, encoders).items():
+                        tokens.setdefault(name, []).append(of_item)
+                advance(1)
+        stacked = {name: np.stack(rows) for name, rows in arrays.items()}
+        return {**stacked, _COUNTS: np.asarray(counts, np.int64)}
+
+    kept = Kept(request.cache_dir)
+    depends = _depends(runs, request, digest_of_items(stores, labelled.indices.tolist()))
+    # Tokens are too many to be kept.
+    given = compute() if request.attentive else kept.of(depends, compute)
+    counts = given.pop(_COUNTS).astype(np.int64)
+    found = {name: rows.astype(np.float32, copy=False) for name, rows in given.items()}
     prints = found.pop(PRINTS)
     return Material(
         stores=stores,
@@ -127,14 +146,26 @@ def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
             hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(found[PIXELS] * 4095)
         ],
         prints=prints,
-        num_clips=np.asarray(counts, np.int64),
-        notes=_notes(pipeline, counts),
+        num_clips=counts,
+        notes=(*_notes(pipeline, counts.tolist()), *([kept.trouble] if kept.trouble else [])),
         facts={
             "image_size": " x ".join(str(n) for n in pipeline.crop),
             "channels": str(pipeline.channels),
             "kind": pipeline.kind,
         },
     )
+
+
+def _depends(runs: Sequence[Run], request: Request, volumes: str) -> dict[str, object]:
+    """What all features of volumes or clips depend on."""
+    given = {"slices": request.slices, "inflated": request.inflated}
+    return {
+        "volumes": volumes,
+        "models": [[digest_of_model(run.model), run.seed] for run in runs],
+        "windows": [request.clips, request.overlap, request.batch_size],
+        "device": choose_device(request.device).type,
+        **{key: digest_of_file(find_checkpoint(path)) for key, path in given.items() if path},
+    }
 
 
 class Encoder3D:

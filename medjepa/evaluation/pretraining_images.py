@@ -15,6 +15,7 @@ from medjepa.data.store import Store, open_store
 from medjepa.data.store_index import is_store
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import ConfigError, DataError
+from medjepa.evaluation.kept import Arrays, Kept, digest_of_items
 from medjepa.evaluation.results import Check
 
 _CONFIG, _BATCH = "config.yaml", 256
@@ -68,12 +69,13 @@ def pretraining_images(
     """
     wanted, thumbnails, keys = set(used), [], []
     patients: dict[str, str] = {}
+    kept = Kept(cache_dir)
     for store in _stores(folders, cache_dir):
         if not wanted:
             break
         here = {key: index for index, key in enumerate(store.keys) if key in wanted}
         if here:
-            thumbnails += _thumbnails(store, np.array(list(here.values()), dtype=np.int64))
+            thumbnails += list(_thumbnails(store, np.array(list(here.values()), np.int64), kept))
             keys += list(here)
             patients |= {key: name for key, name in patient_names([store]).items() if key in here}
             wanted -= set(here)
@@ -152,9 +154,12 @@ def _stores(folders: Iterable[Path], cache_dir: str | Path | None) -> Iterator[S
                 continue
 
 
-def _thumbnails(store: Store, indices: np.ndarray) -> list[np.ndarray]:
-    return [
-        thumbnail(image)
-        for start in range(0, len(indices), _BATCH)
-        for image in store.gather(indices[start : start + _BATCH], store.channels)
-    ]
+def _thumbnails(store: Store, indices: np.ndarray, kept: Kept) -> np.ndarray:
+    """(n, H, W); those of an earlier evaluation are read again, which takes no image."""
+
+    def compute() -> Arrays:
+        starts = range(0, len(indices), _BATCH)
+        batches = (store.gather(indices[n : n + _BATCH], store.channels) for n in starts)
+        return {"rows": np.stack([thumbnail(image) for batch in batches for image in batch])}
+
+    return kept.of({"thumbnails": digest_of_items([store], indices.tolist())}, compute)["rows"]

@@ -15,6 +15,7 @@ from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.evaluation.embed_files import image_stores, volume_stores
+from medjepa.evaluation.kept import digest_of_items
 from medjepa.evaluation.material_volumes import Volumes
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.positive_pairs import (
@@ -46,12 +47,14 @@ class ScoredImages:
         groups: (n,) patient of each; where none is known its content.
         known: whether patients are known.
         images_from: which images these are, in words.
+        depends: what their embeddings depend on, beside the model.
     """
 
     embed: Embed
     groups: tuple[str, ...]
     known: bool
     images_from: str
+    depends: dict[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +163,13 @@ def _images(
                 model, images, views, seed=config.seed, device=device, advance=advance
             )
 
-    return ScoredImages(embed=embed, groups=groups, known=known, images_from=told)
+    depends: dict[str, object] = {
+        "images": digest_of_items(stores, chosen.tolist()),
+        "size": list(images.image_size),
+        "channels": images.channels,
+        **_drawn(config, pipeline, views),
+    }
+    return ScoredImages(embed=embed, groups=groups, known=known, images_from=told, depends=depends)
 
 
 def _volumes(
@@ -202,8 +211,27 @@ def _volumes(
                 advance=advance,
             )
 
+    depends: dict[str, object] = {
+        "volumes": digest_of_items(stores, [items.numbers[i] for i in chosen]),
+        "crops": chosen.tolist(),
+        "windows": [asked.clips, asked.overlap, asked.batch_size, config.data.foreground],
+        **_drawn(config, pipeline, views),
+    }
     told = told.replace("images", f"{pipeline.kind}s")
-    return ScoredImages(embed=embed, groups=groups, known=known, images_from=told)
+    return ScoredImages(embed=embed, groups=groups, known=known, images_from=told, depends=depends)
+
+
+def _drawn(
+    config: Config, pipeline: Pipeline | VolumePipeline, views: ViewSettings
+) -> dict[str, object]:
+    """What views depend on."""
+    return {
+        "views": [list(views.scale), views.strength, views.num],
+        "kinds": repr(_kinds(config, pipeline)),
+        "pipeline": repr(pipeline),
+        "seed": config.seed,
+        "device": choose_device(config.hardware.device).type,
+    }
 
 
 def _chosen(

@@ -17,15 +17,18 @@ from medjepa.errors import ConfigError
 from medjepa.evaluation.baselines import principal_components
 from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.candidates import Candidate
-from medjepa.evaluation.embed import embed, encoder_of
+from medjepa.evaluation.embed import embed
+from medjepa.evaluation.kept import Kept, digest_of_items, digest_of_model
+from medjepa.evaluation.kept_probes import kept_measure
+from medjepa.evaluation.last_blocks import last_blocks_of
 from medjepa.evaluation.leaks import check_splits
 from medjepa.evaluation.looks import count_look
 from medjepa.evaluation.material import Material
-from medjepa.evaluation.material_images import embed_images
+from medjepa.evaluation.material_images import embed_images, rows_of, seen_images
 from medjepa.evaluation.material_volumes import Encoder3D, Volumes, embed_volumes
 from medjepa.evaluation.metrics import Floats, Integers
 from medjepa.evaluation.pretraining_images import pretraining_images
-from medjepa.evaluation.protocol import Features, Measured, measure, measure_majority
+from medjepa.evaluation.protocol import Features, Measured, measure_majority
 from medjepa.evaluation.request import Progress, request_of
 from medjepa.evaluation.resamples import Resamples
 from medjepa.evaluation.results import (
@@ -103,8 +106,10 @@ def probe(candidates: Sequence[Candidate], config: Config, progress: Progress) -
     drawn = Resamples.draw(tasks, num_resamples=config.evaluation.num_bootstrap, seed=config.seed)
     balanced = config.evaluation.class_weight == "balanced"
 
+    kept = Kept(request.cache_dir)
+
     def fit(features: Features) -> Measured:
-        return measure(features, tasks, drawn, balanced=balanced)
+        return kept_measure(kept, features, tasks, drawn, balanced=balanced)
 
     pixels = material.arrays[PIXELS]
 
@@ -122,7 +127,7 @@ def probe(candidates: Sequence[Candidate], config: Config, progress: Progress) -
     with progress("probe checkpoints", len(candidates)) as advance:
         for number, one in enumerate(candidates):
             name = f"{PRETRAINED} 0"
-            array = material.arrays[name] if number == 0 else _embed(one, material, config)
+            array = material.arrays[name] if number == 0 else _embed(one, material, config, kept)
             found.append(fit(Features(key=PRETRAINED, arrays=(_wide(array),), seeds=(one.seed,))))
             advance(1)
     samples = np.stack([one.samples[0] for one in found], axis=1)
@@ -148,7 +153,7 @@ def probe(candidates: Sequence[Candidate], config: Config, progress: Progress) -
     )
 
 
-def _embed(candidate: Candidate, material: Material, config: Config) -> NDArray[Any]:
+def _embed(candidate: Candidate, material: Material, config: Config, kept: Kept) -> NDArray[Any]:
     """Features of the labelled images by one checkpoint; (N, D)."""
     model = load_runs(candidate.file)[0].model
     pipeline, chosen = candidate.pipeline, material.labelled.indices
@@ -162,7 +167,15 @@ def _embed(candidate: Candidate, material: Material, config: Config) -> NDArray[
             channels=1 if pipeline.channels == 1 else 3,
             indices=chosen,
         )
-        return embed(images, {"": encoder_of(model, device)}, batch_size=asked.batch_size)[""]
+        seen = seen_images(images, asked.batch_size, config.hardware.device)
+        depends = {"": rows_of(model, 1, seen)}  # as `embed_images` keeps them
+
+        def compute(_: list[str]) -> dict[str, NDArray[Any]]:
+            return embed(
+                images, {"": last_blocks_of(model, device, 1)}, batch_size=asked.batch_size
+            )
+
+        return kept.rows(depends, compute)[""]
     assert isinstance(model, VJEPA)
     volumes = Volumes(
         [one for one in material.stores if isinstance(one, VolumeStore)],
@@ -170,8 +183,24 @@ def _embed(candidate: Candidate, material: Material, config: Config) -> NDArray[
         clips=asked.clips,
         overlap=asked.overlap,
     )
-    encoder = {"": Encoder3D(model, device)}
-    return np.stack([volumes.embed(int(i), encoder, asked.batch_size)[0][""] for i in chosen])
+
+    def compute_volumes(_: list[str]) -> dict[str, NDArray[Any]]:
+        encoder = {"": Encoder3D(model, device)}
+        rows = [volumes.embed(int(i), encoder, asked.batch_size)[0][""] for i in chosen]
+        return {"": np.stack(rows)}
+
+    return kept.rows({"": _seen_volumes(model, material, config)}, compute_volumes)[""]
+
+
+def _seen_volumes(model: VJEPA, material: Material, config: Config) -> dict[str, object]:
+    """What the features of volumes or clips depend on."""
+    asked = config.evaluation
+    return {
+        "model": digest_of_model(model),
+        "volumes": digest_of_items(material.stores, material.labelled.indices.tolist()),
+        "windows": [asked.clips, asked.overlap, asked.batch_size],
+        "device": choose_device(config.hardware.device).type,
+    }
 
 
 def _patients(groups: tuple[str, ...] | None, labels: Integers) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from medjepa.evaluation.bootstrap import PatientBootstrap, estimate
 from medjepa.evaluation.candidates import Candidate, Keep, find_candidates, loss_differs
 from medjepa.evaluation.choice import CheckpointRow, Choice, Preference, around, prefer, word
 from medjepa.evaluation.embed import untrained_twin
+from medjepa.evaluation.kept import Arrays, Kept, digest, digest_of_model
 from medjepa.evaluation.label_free import (
     ALIGNMENT,
     LIDAR,
@@ -36,6 +37,7 @@ from medjepa.evaluation.select_material import (
     MOST_IMAGES,
     Embed,
     Model,
+    ScoredImages,
     open_material,
 )
 from medjepa.evaluation.select_probe import Probed, probe
@@ -44,6 +46,8 @@ from medjepa.training.monitor import ALARM_RANK, ALARM_SPREAD, feature_spread
 
 MOST_RESAMPLES = 200
 """A standard error from 200 resamples is known to 5 %; each costs two eigendecompositions."""
+
+OF_EMBEDDINGS = (RANKME, LIDAR, ALIGNMENT, UNIFORMITY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +106,11 @@ def select(config: Config, asked: Asked, *, command: str = "", progress: Progres
         num_resamples=min(config.evaluation.num_bootstrap, MOST_RESAMPLES),
         seed=config.seed,
     )
+    kept = Kept(config.data.cache_dir)
     rows, samples = [], []
     for number, one in enumerate(candidates):
         model = load_runs(one.file)[0].model
-        row, of_row = _row(one, model, material.embed, drawn)
+        row, of_row = _row(one, model, material, drawn, kept)
         if probed is not None:
             row = replace(row, probe=probed.values[number])
         rows.append(row)
@@ -113,7 +118,7 @@ def select(config: Config, asked: Asked, *, command: str = "", progress: Progres
     first = load_runs(candidates[0].file)[0].model
     before = replace(candidates[0], name="untrained", step=0, loss=None, loss_of="not trained")
     twin = untrained_twin(first, seed=candidates[0].seed)
-    untrained, _ = _row(before, twin, material.embed, drawn)
+    untrained, _ = _row(before, twin, material, drawn, kept)
     differs = loss_differs(candidates)
     preferences = prefer(rows, samples, num_patients=drawn.num_patients, loss_differs=differs)
     outcome, headline, choose = word(preferences)
@@ -155,14 +160,17 @@ def select(config: Config, asked: Asked, *, command: str = "", progress: Progres
 
 
 def _row(
-    candidate: Candidate, model: Model, embed: Embed, drawn: PatientBootstrap
+    candidate: Candidate, model: Model, material: ScoredImages, drawn: PatientBootstrap, kept: Kept
 ) -> tuple[CheckpointRow, dict[str, Floats]]:
-    try:
-        found = embed(model)
-    except DataError as error:
-        raise DataError(f"{candidate.name}: {error}") from error
-    values, samples = score(found, drawn)
-    rank, spread = values[RANKME], feature_spread(found.whole)
+    depends = {
+        "select": digest_of_model(model),
+        "resamples": digest(drawn.counts, drawn.patient),
+        **material.depends,
+    }
+    found = kept.of(depends, lambda: _scored(candidate, model, material.embed, drawn))
+    values = {key: float(found[f"value {key}"]) for key in OF_EMBEDDINGS}
+    samples = {key: np.asarray(found[f"samples {key}"], np.float64) for key in OF_EMBEDDINGS}
+    rank, spread = values[RANKME], float(found["spread"])
     alike = rank <= ALARM_RANK or spread <= ALARM_SPREAD
     scores = {key: around(value, samples[key], drawn.num_patients) for key, value in values.items()}
     loss = float("nan") if candidate.loss is None else candidate.loss
@@ -172,12 +180,28 @@ def _row(
         step=candidate.step,
         seed=candidate.seed,
         method=candidate.method,
-        num_features=found.whole.shape[1],
+        num_features=int(found["num_features"]),
         collapsed=f"RankMe {rank:.2f}, spread {spread:.3f}" if alike else "",
         loss_of=candidate.loss_of,
         scores=scores,
     )
     return row, samples
+
+
+def _scored(candidate: Candidate, model: Model, embed: Embed, drawn: PatientBootstrap) -> Arrays:
+    """All that is computed from a checkpoint's embeddings, as it is kept."""
+    try:
+        found = embed(model)
+    except DataError as error:
+        raise DataError(f"{candidate.name}: {error}") from error
+    values, samples = score(found, drawn)
+    kept: Arrays = {
+        "spread": np.array(feature_spread(found.whole)),
+        "num_features": np.array(found.whole.shape[1]),
+    }
+    for key in OF_EMBEDDINGS:
+        kept |= {f"value {key}": np.array(values[key]), f"samples {key}": samples[key]}
+    return kept
 
 
 def score(found: Embeddings, drawn: PatientBootstrap) -> tuple[dict[str, float], dict[str, Floats]]:

@@ -98,6 +98,7 @@ def test_two_runs_are_scored_on_the_same_views_and_the_same_again(images, tmp_pa
 
 def test_every_checkpoint_sees_the_same_views(images, tmp_path, monkeypatch):
     runs = [write_run(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    monkeypatch.setenv("MEDJEPA_CACHE", str(tmp_path / "cache"))  # nothing is kept there
     seen, encode = [], ImageModel.encode
 
     def watched(self, pixels):
