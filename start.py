@@ -21,6 +21,7 @@ if not OLDEST <= sys.version_info[:2] < TOO_NEW:
 import csv
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -56,6 +57,13 @@ def main(arguments: list[str]) -> int:
         prepare_environment(command)
     except SetupError as error:
         print(f"\nstart.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"\nstart.py: {error}\nIs there space on the disk, may you write to {ROOT}, and does "
+            f"no other program use {VENV}?",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print(f"\nStopped. To go on: {sys.executable} start.py {command}", file=sys.stderr)
@@ -125,11 +133,16 @@ def prepare_environment(command: str) -> None:
     """Make `.venv` hold what `command` needs: reused, completed, or made anew.
 
     Raises:
-        SetupError: a step failed; the end of its log has been printed.
+        SetupError: a step failed, and the end of its log has been printed; or nothing fits here.
     """
     stamp = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.is_file() else []
     if fingerprint(command) in stamp and set(stamp[3:]) <= installed() and not damage():
         return
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        raise SetupError(
+            f"torch {TORCH} has no build for Macs with Intel processors, nor for a Python made for "
+            "them: take a Python for Apple silicon, or another machine"
+        )
     print(f"Setting up {VENV} (once; about 2 minutes)", flush=True)
     # The scripts of an environment name the folder it was made in.
     moved = stamp and stamp[0] != str(VENV)

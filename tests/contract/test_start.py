@@ -203,3 +203,23 @@ def test_control_c_waits_for_what_the_command_has_to_save(start, tmp_path):
 def test_ci_runs_exactly_what_contributors_run():
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert lines[-1] == "exec python3 start.py test"
+
+
+def test_an_intel_mac_is_told_before_anything_is_made(start, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(start.sys, "platform", "darwin")
+    monkeypatch.setattr(start.platform, "machine", lambda: "x86_64")
+    for name, value in (("VENV", tmp_path / ".venv"), ("STAMP", tmp_path / "no stamp")):
+        monkeypatch.setattr(start, name, value)
+    assert start.main(["demo"]) == 1
+    assert "Apple silicon" in capsys.readouterr().err
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_message(start, monkeypatch, capsys):
+    def refuse(command):
+        raise PermissionError(13, "Permission denied", "/opt/medjepa/.venv")
+
+    monkeypatch.setattr(start, "prepare_environment", refuse)
+    assert start.main(["demo"]) == 1
+    err = capsys.readouterr().err
+    assert "/opt/medjepa/.venv" in err and "may you write to" in err
