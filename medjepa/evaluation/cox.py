@@ -80,6 +80,8 @@ class _Partial:
         self.z, self.event = z[order], event[order]
         # Whoever is under observation at an event's time: all rows up to the last of that time.
         self.last = np.searchsorted(-time[order], -time[order], side="right") - 1
+        count = np.bincount(self.last[self.event], minlength=len(order))
+        self.log_count = np.log(count, where=count > 0, out=np.full(len(order), -np.inf))
         self.variance = variance
         self.weights = np.zeros(z.shape[1])
 
@@ -107,12 +109,10 @@ class _Partial:
 
     def _loss_and_slope(self, weights: Floats) -> tuple[float, Floats]:
         risk = self.z @ weights
-        highest = risk.max(initial=0.0)
-        powers = np.exp(risk - highest)
-        at_risk = np.cumsum(powers)[self.last]
-        events = np.flatnonzero(self.event)
-        loss = (np.log(at_risk[events]) + highest - risk[events]).sum()
-        # Each row is in the risk set of every event at its time or before: sum their 1 / at_risk.
-        share = np.bincount(self.last[events], 1 / at_risk[events], len(risk))
-        chance = powers * np.cumsum(share[::-1])[::-1]
+        # Sums in logarithms: risks that lie 750 apart would leave nothing of the smaller one.
+        log_at_risk = np.logaddexp.accumulate(risk)
+        loss = (log_at_risk[self.last] - risk)[self.event].sum()
+        # Each row is in the risk set of every event at its time or before: sum their 1 / at risk.
+        log_share = self.log_count - log_at_risk
+        chance = np.exp(risk + np.logaddexp.accumulate(log_share[::-1])[::-1])
         return float(loss), np.asarray(self.z.T @ (chance - self.event))

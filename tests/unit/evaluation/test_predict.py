@@ -1,16 +1,25 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from medjepa.errors import DataError
+from medjepa.evaluation.bootstrap import Estimate
 from medjepa.evaluation.calibration import (
     bins_of,
     calibration_error,
     fit_temperature,
     top_label,
 )
-from medjepa.evaluation.predict import Predictor, above_chance, cross_validate, folds_of
-from medjepa.evaluation.predict_files import by_study
+from medjepa.evaluation.predict import (
+    Performance,
+    Predictor,
+    above_chance,
+    cross_validate,
+    folds_of,
+)
+from medjepa.evaluation.predict_files import Predicted, by_study, warnings_of
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.results import MAJORITY, PIXELS, PRETRAINED, UNTRAINED
 from medjepa.evaluation.task import Task
@@ -134,3 +143,63 @@ def test_a_study_is_the_mean_of_its_images():
     mean, num = found["b"]
     assert mean == pytest.approx([0.3, 0.7])
     assert num == 2
+
+
+def test_better_than_chance_is_what_the_whole_interval_says():
+    for low, told in ((0.501, True), (0.5, False), (0.499, False), (None, False)):
+        auc = Estimate(value=0.8, low=low, high=0.9, standard_error=0.1)
+        assert above_chance(Performance(key=PRETRAINED, values={"auc": auc}, gain=None)) is told
+
+
+def test_c_is_chosen_by_patients_in_every_fold_and_at_the_end(monkeypatch):
+    x, task = study(30, 1.0, images=3)
+    whose = {x[i, 4]: name for i, name in enumerate(task.groups)}
+    seen, fit = [], LogisticProbe.fit
+
+    def watched(self, given, y, groups=None, **more):
+        seen.append(list(groups) == [whose[one[4]] for one in given])
+        return fit(self, given, y, groups, **more)
+
+    monkeypatch.setattr(LogisticProbe, "fit", watched)
+    Predictor().fit(x, task.target, task.groups)
+    assert seen == [True] * 6
+
+
+def test_the_majority_has_the_shares_of_what_is_learnt_from():
+    x, task = study(41, 1.0)
+    rare = replace(task, target=np.asarray([int(name[1:]) % 3 == 0 for name in task.groups], int))
+    found = {one.key: one for one in cross_validate({PRETRAINED: x}, rare, num_resamples=20)}
+    error = np.zeros(len(x))
+    for fit, test in folds_of(rare.target, rare.groups):
+        error[test] = (rare.target[fit].mean() - rare.target[test]) ** 2
+    assert found[MAJORITY].values["brier"].value == pytest.approx(error.mean(), abs=1e-12)
+    assert found[MAJORITY].values["auc"].value == 0.5
+
+
+@pytest.mark.parametrize(("rare", "expected"), [(2, 2), (3, 3), (5, 5), (9, 5)])
+def test_no_fold_lacks_a_class_to_test(rare, expected):
+    """A class of three patients is tested in three folds, not missed in two of five."""
+    x, task = study(40, 1.0)
+    target = np.asarray([int(name[1:]) < rare for name in task.groups], int)
+    folds = folds_of(target, task.groups)
+    assert len(folds) == expected
+    for _, test in folds:
+        assert len(np.unique(target[test])) == 2
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(x)))
+
+
+def test_a_baseline_that_is_as_good_and_patients_seen_before_are_told():
+    x, task = study(30, 1.0)
+    performance = tuple(cross_validate({PRETRAINED: x, PIXELS: x}, task, num_resamples=20))
+    same = [replace(one, gain=replace(one.gain, value=0.0)) for one in performance if one.gain]
+    told = {}
+    for num_known in (0, 4):
+        predicted = object.__new__(Predicted)
+        for name, value in (
+            ("task", task), ("num_known", num_known), ("performance", (performance[0], *same)),
+        ):  # fmt: skip
+            object.__setattr__(predicted, name, value)
+        told[num_known] = " ".join(warnings_of(predicted))
+    assert "At least as good as the encoder here: pixels" in told[0]
+    assert "4 predicted images are of patients who have labelled images" in told[4]
+    assert "who have labelled images" not in told[0]
