@@ -176,6 +176,7 @@ def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
         return Ingested("skipped", reason="one image, neither a volume nor a clip")
     if settings.dimensions == 3:
         volume = settings.volume_steps(image)
+        _check_content(task.paths[0], volume, settings.contrasts)
         return Ingested(
             "good", key=key, images=(volume,), modality=image.modality, group=image.group
         )
@@ -195,6 +196,24 @@ def _decode(task: IngestTask, key: str, settings: IngestSettings) -> Ingested:
         group=image.group,
         num_constant=num_constant,
     )
+
+
+def _check_content(path: str, volume: StoredVolume, contrasts: tuple[str, ...]) -> None:
+    """Refuse a volume or clip that shows nothing; warn of a channel that does not."""
+    is_blank = [bool(channel.min() == channel.max()) for channel in volume.pixels]
+    if all(is_blank):
+        raise InputError(path, "every value is the same: there is nothing to see")
+    names = [
+        contrasts[n] if len(contrasts) == len(is_blank) else f"channel {n + 1}"
+        for n, blank in enumerate(is_blank)
+        if blank
+    ]
+    if names:
+        warnings.warn(
+            f"{path}: every value of {', '.join(names)} is the same: nothing to see there",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def _read(

@@ -79,7 +79,10 @@ class Store:
         index = read_index(path)
         self.settings: dict[str, Any] = index["settings"]
         if self.settings["dimensions"] != 2:
-            raise DataError(f"{path}: a store of volumes; open it with open_volumes")
+            raise DataError(
+                f"{path}: a store of volumes and clips, not of images: model.type=vjepa takes "
+                "it (in Python: open_volumes)"
+            )
         height, width = self.settings["size"]
         self.size: tuple[int, int] = (int(height), int(width))
         self.fit: Fit = self.settings["fit"]

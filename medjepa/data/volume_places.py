@@ -53,7 +53,8 @@ def find_places(stores: Sequence[VolumeStore], kind: VolumeKind) -> tuple[ItemPl
     if not places:
         raise DataError(
             f"{stores[0].path}: holds {others} {other} and no {wanted}; "
-            f"set model.kind={'clip' if kind == 'volume' else 'volume'}"
+            f"model.kind={'clip' if kind == 'volume' else 'volume'} takes them (a checkpoint keeps "
+            "the kind it was trained on)"
         )
     if others:
         _logger.info("%d %s left out (model.kind=%s)", others, other, kind)

@@ -39,12 +39,21 @@ def check_splits(
     Returns:
         The splits without training copies of test images; what was found, of several splits what
         was found worst; and pairs (training, test) of near copies.
+
+    Raises:
+        DataError: a patient is on both sides, or no training image is left.
     """
     clean, found, pairs = [], [], set()
     for task in tasks:
         patients = check_patients(task)
         train, copies = drop_copies(pictures, task.train, task.test, num_in_both)
         train, near, own = drop_near_copies(prints, train, task.test, altered)
+        if not len(train) and len(task.train):
+            raise DataError(
+                f"all {len(task.train):,} training images were left out as copies of test images, "
+                "nothing is left to learn from. Show the same patients on one side only: another "
+                f"split= or group=. What was found: {copies.text} {near.text}"
+            )
         seen = check_pretraining(
             keys,
             task.test,

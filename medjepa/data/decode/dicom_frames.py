@@ -154,6 +154,10 @@ def placed(
     directions = (vector(stacked), vector(plane[0]), vector(plane[1]))
     first = vector(positions[layout.order[0]])
     slice_step = layout.step if layout.step is not None else thickness
+    if layout.step is not None:
+        # Slices of a tilted gantry are shifted sideways, too: from voxel to voxel it is further
+        # than along the normal, and `directions` go that way.
+        slice_step = layout.step / float(stacked @ normal_of(plane))
     if layout.num_moments == 1:
         return Placed(
             layout.order, "zyx", (layout.num_slices,), (slice_step, *steps), directions, first

@@ -8,6 +8,7 @@ import pytest
 from medjepa.data import read, read_all_series, read_series
 from medjepa.data.decode.dicom_library import pydicom
 from medjepa.data.decode.series import group_series, read_slices
+from medjepa.data.placement import Placement
 from medjepa.errors import InputError, InputWarning
 
 CT, ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
@@ -137,8 +138,12 @@ def test_a_tilted_gantry_is_said(tmp_path, rng):
     write_series(tmp_path, rng, changes=changes)
     with pytest.warns(InputWarning, match="gantry tilt"):
         image = read_series(tmp_path)
-    assert image.spacing[0] == pytest.approx(2.5)
+    assert image.spacing[0] == pytest.approx((2.5**2 + 1) ** 0.5)
     assert image.directions[0][1] > 0.3
+    # The last slice lies where its header says.
+    affine = Placement.of(image).affine
+    assert affine is not None
+    np.testing.assert_allclose(affine @ [4, 0, 0, 1], [10, 24, -40], atol=1e-4)
 
 
 def test_moments_at_one_place_are_told_apart_by_their_time(tmp_path, rng):

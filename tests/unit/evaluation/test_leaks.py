@@ -84,6 +84,13 @@ def test_every_split_is_looked_at_and_the_worst_is_told():
     assert pairs == [(0, 5)]
 
 
+def test_a_training_part_of_copies_alone_is_refused_with_its_reason():
+    with pytest.raises(DataError, match=r"all 2 training images .* copies .*split="):
+        check_splits(
+            [task(None)], ["p", "q", "p", "q"], prints(1, 2, 1, 2), list("uvwx"), None, None
+        )
+
+
 def test_a_test_image_that_was_seen_itself_is_counted_once():
     keys, test = ["a", "b", "c", "d"], np.array([2, 3])
     seen = check_pretraining(
