@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medjepa.config.columns import no_column
 from medjepa.data.files import Found
 from medjepa.data.table_columns import MISSING
 from medjepa.data.tables import FileMatcher, Table, read_table
@@ -71,10 +72,8 @@ def tables_beside(
     for name, purpose in ((image_column, "image"), (group_column, "group")):
         if name is not None and not any(name in t.table.columns for t in tables):
             columns = sorted({c for t in tables for c in t.table.columns})
-            raise DataError(
-                f"no table beside {root} has the {purpose} column {name!r}; "
-                f"its columns: {', '.join(columns) or 'none (no table)'}"
-            )
+            there = no_column(name, columns, key=purpose) if columns else "there is no table."
+            raise DataError(f"no table beside {root} has the {purpose} column {name!r}: {there}")
     return tables
 
 

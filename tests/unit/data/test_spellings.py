@@ -136,3 +136,15 @@ def test_columns_of_odd_names_are_found(tmp_path):
             labelled(store, wrong)
     with pytest.raises(DataError, match=r"group=\[no,a b\]"):
         labelled(store, "no", group="no,a b")
+
+
+def test_preparing_names_columns_that_are_not_there_with_the_remedy(tmp_path):
+    store_of(tmp_path, ["a.png,1,p,s"], "file,dx,patient,site")
+    for number, (wrong, remedy) in enumerate(
+        (("site,patient", r"group=\[site,patient\]"), ("Patent", "Did you mean 'patient'"))
+    ):
+        with pytest.raises(DataError, match=remedy):
+            prepare(
+                tmp_path / "in", tmp_path / f"again{number}", size=8, num_workers=0,
+                group_column=wrong,
+            )  # fmt: skip
