@@ -27,7 +27,7 @@ def run(config: Config, command: str) -> int:
         box=SIMPLE_HEAD,
     )
     for header in ("hottest place", "hits", "less the middle", "less a random point"):
-        table.add_column(header)
+        table.add_column(header, overflow="fold")
     for name, one in result.maps.items():
         cells = [
             f"{share(own.value, sign=sign)} {interval(own, sign=sign)}"

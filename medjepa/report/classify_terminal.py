@@ -50,7 +50,7 @@ def _table(report: ClassifyReport) -> Table:
         "Difference: pre-trained minus this row, paired."
     )
     for header in ("method", "AUC", "difference", "balanced accuracy"):
-        table.add_column(header)
+        table.add_column(header, overflow="fold")
     gains = {(d.against, d.fraction): d.difference for d in report.differences if d.metric == "auc"}
     for fraction in report.fractions:
         rows = [row for row in report.rows if row.fraction == fraction]

@@ -40,7 +40,7 @@ def _table(report: DetectionReport) -> Table:
         ),
     )
     for header in ("network", "mAP@[.5:.95]", "difference", "mAP@.5", "found at 1 false/image"):
-        table.add_column(escape(header))
+        table.add_column(escape(header), overflow="fold")
     gains = {
         (c.against, c.fraction): c.difference for c in report.comparisons if c.metric == MEAN_AP
     }

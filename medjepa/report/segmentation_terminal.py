@@ -56,7 +56,7 @@ def _table(report: SegmentationReport) -> Table:
         "Difference: pre-trained minus this row, paired. Without background."
     )
     for header in ("network", "mean Dice", "difference", "95 % distance"):
-        table.add_column(header)
+        table.add_column(header, overflow="fold")
     gains = {
         (c.against, c.fraction): c.difference
         for c in report.comparisons

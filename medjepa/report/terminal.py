@@ -77,7 +77,7 @@ def _table(report: Report) -> Table:
     headers = ["features", "AUC", "difference", "balanced accuracy", "AUC, kNN"]
     headers += ["AUC by study"] * by_study + ["AUC, attentive"] * attentive
     for header in headers:
-        table.add_column(header)
+        table.add_column(header, overflow="fold")
     against = {comparison.against: comparison.difference for comparison in report.comparisons}
     for row in report.methods:
         difference = against.get(row.key)
@@ -107,7 +107,7 @@ def section_table(section: Section) -> Table:
         box=SIMPLE_HEAD,
     )
     for name in section.columns:
-        table.add_column(escape(name))
+        table.add_column(escape(name), overflow="fold")
     for row in written(section):
         table.add_row(
             *[

@@ -16,7 +16,7 @@ from medjepa.evaluation.results import PRETRAINED, UNTRAINED
 from medjepa.evaluation.sections import Section
 from medjepa.report.cells import cell_text, p_text, written
 from medjepa.report.html import render_html
-from medjepa.report.terminal import show
+from medjepa.report.terminal import section_table, show
 
 HALF = Estimate(value=0.5, low=-0.25, high=0.75, standard_error=0.25)
 SECTION = Section(
@@ -141,3 +141,18 @@ def test_p_values_beyond_three_decimals_are_written_as_small():
                   1.86e-21: "< .001", 0.0: "< .001", None: "–"}  # fmt: skip
     assert {value: p_text(value) for value in written_as} == written_as
     assert p_text(float("nan")) == "–"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_number_is_cut_on_a_narrow_terminal(width):
+    """Of 1.75e-05 a cut column would show 1.7…, which is another number."""
+    columns = tuple(f"column {number}" for number in range(7))
+    section = Section(
+        key="k", title="t", note="n", columns=columns, rows=(("1234567890123",) * len(columns),)
+    )
+    text = StringIO()
+    Console(file=text, width=width).print(section_table(section))
+    assert "…" not in text.getvalue()
+    # Folded, not cut: every digit of every column is there (0 stands in a header, too).
+    for digit, times in (("7", 7), ("9", 7), ("0", 8)):
+        assert text.getvalue().count(digit) == times
