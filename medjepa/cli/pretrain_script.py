@@ -38,16 +38,20 @@ MODALITIES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the flags say; returns the exit status."""
     flags = vars(parser().parse_args(argv))
-    out = Path(flags["checkpoint_dir"])
+    out, aside = Path(flags["checkpoint_dir"]), None
     try:
         config = load_config(overrides=overrides(flags))
         from medjepa.training.files import move_aside
         from medjepa.training.run import pretrain
 
         if out.is_dir() and any(out.iterdir()):
-            print(f"an earlier run moved to {move_aside(out)}", file=sys.stderr)
+            aside = move_aside(out)
+            print(f"an earlier run moved to {aside}", file=sys.stderr)
         result = pretrain(config)
     except MedJEPAError as error:
+        if aside is not None and not out.exists():
+            aside.rename(out)
+            print(f"nothing took its place: it is back at {out}", file=sys.stderr)
         print(f"pretrain.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

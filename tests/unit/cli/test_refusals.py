@@ -10,6 +10,7 @@ import pytest
 
 from medjepa.checkpoint import save_checkpoint
 from medjepa.cli import main as cli
+from medjepa.cli import pretrain_script
 from medjepa.config.load import read_yaml
 from medjepa.data.cache import open_cache
 from medjepa.data.files import check_out
@@ -141,3 +142,13 @@ def test_a_terminal_without_the_characters_gets_others(monkeypatch, capsys):
     assert cli.main(["evaluate"]) == 0
     stream.flush()
     assert stream.buffer.getvalue() == b"?.05\n"
+
+
+def test_a_failed_attempt_gives_the_earlier_run_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "best_model.pt").write_bytes(b"weights")
+    assert pretrain_script.main(["--data_dir", "nowhere"]) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+    assert (tmp_path / "checkpoints" / "best_model.pt").read_bytes() == b"weights"
