@@ -126,7 +126,10 @@ def _from_table(
     images: dict[int, list[tuple[int, str]]],
 ) -> dict[int, Path]:
     """Files that a column names, below the table's folder or the source."""
-    given = labelled(store, column, split="auto", table=table)
+    try:
+        given = labelled(store, column, split="auto", table=table)
+    except DataError as error:
+        raise DataError(f"labels={column}: no such folder, nor a column: {error}") from error
     roots = [Path(name) for name in private.sources]
     if table is not None:
         roots.insert(0, Path(table).parent)

@@ -74,7 +74,10 @@ class VolumeStore:
         index = read_index(path)
         self.settings: dict[str, Any] = index["settings"]
         if self.settings["dimensions"] != 3:
-            raise DataError(f"{path}: a store of 2-D images; open it with open_store")
+            raise DataError(
+                f"{path}: a store of images, not of volumes or clips; those are prepared with "
+                "data.dimensions=3 (in Python this one is opened by open_store)"
+            )
         self.shards = tuple(Shard(**shard) for shard in index["shards"])
         self.asked: frozenset[str | None] = frozenset(index["asked"].values())
         self._columns: dict[str, list[Any]] = index["items"]

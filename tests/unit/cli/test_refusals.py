@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from image_files import grey, write_png
 
 from medjepa.checkpoint import save_checkpoint
 from medjepa.cli import main as cli
 from medjepa.cli import pretrain_script
 from medjepa.config.load import read_yaml
+from medjepa.data import open_store, prepare
 from medjepa.data.cache import open_cache
 from medjepa.data.files import check_out
+from medjepa.data.label_sources import label_paths
 from medjepa.errors import CheckpointError, ConfigError, DataError, refused_by_the_machine
 
 # What each verb that computes for long calls once its work begins: it must not come so far.
@@ -152,3 +155,12 @@ def test_a_failed_attempt_gives_the_earlier_run_back(tmp_path, monkeypatch, caps
     assert "nowhere: no such folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
     assert (tmp_path / "checkpoints" / "best_model.pt").read_bytes() == b"weights"
+
+
+def test_labels_that_are_nowhere_may_have_been_a_folder(tmp_path):
+    for number in range(2):
+        write_png(tmp_path / "in" / f"{number}.png", grey(number))
+    prepare(tmp_path / "in", tmp_path / "store", size=8, num_workers=0)
+    store = open_store(tmp_path / "store")
+    with pytest.raises(DataError, match="labels=masks: no such folder, nor a column"):
+        label_paths(store, "masks", None)
