@@ -74,6 +74,11 @@ def near_pairs(
     return sorted(pairs)
 
 
+def all_near_pairs(first: np.ndarray, second: np.ndarray) -> list[tuple[int, int, float]]:
+    """`near_pairs` between two sets, however many: a copy that is not listed would be a leak."""
+    return near_pairs(first, second, most=len(first) * len(second) + 1)
+
+
 def equal_groups(keys: Sequence[str]) -> list[list[int]]:
     """Positions of equal keys, each group of two or more; empty keys are equal to nothing."""
     places: dict[str, list[int]] = {}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from medjepa.data.altered import Altered, altered_pairs
-from medjepa.data.duplicates import near_pairs
+from medjepa.data.duplicates import all_near_pairs
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.pretraining_images import PretrainingImages
@@ -155,7 +155,7 @@ def drop_near_copies(
     Returns:
         The training images that stay, what was found, and the pairs (training, test).
     """
-    near = {(i, j) for i, j, _ in near_pairs(prints[train], prints[test])}
+    near = {(i, j) for i, j, _ in all_near_pairs(prints[train], prints[test])}
     forms = "JPEG, size, brightness, mirrored or turned"
     if altered is not None:
         near |= {(i, j) for i, j, _ in altered_pairs(altered.take(train), altered.take(test))}
@@ -215,7 +215,7 @@ def check_pretraining(
     rest = test[~used[test]]
     near: set[int] = set()
     if prints is not None and used.any():
-        near = {int(rest[j]) for _, j, _ in near_pairs(prints[used], prints[rest])}
+        near = {int(rest[j]) for _, j, _ in all_near_pairs(prints[used], prints[rest])}
     if altered is not None and used.any():
         pairs = altered_pairs(altered.take(np.flatnonzero(used)), altered.take(rest))
         near |= {int(rest[j]) for _, j, _ in pairs}

@@ -220,7 +220,7 @@ def num_alike(small: NDArray[np.float32], groups: Sequence[str] | None) -> int:
     """
     thumbnails = np.stack([thumbnail(row) for row in small.reshape(len(small), -1, SIDE, SIDE)])
     altered, group = Altered.of(thumbnails), group_index(len(small), groups)
-    pairs = [*near_pairs(altered.whole), *altered_pairs(altered, altered)]
+    pairs = [*near_pairs(altered.whole, most=len(small) ** 2), *altered_pairs(altered, altered)]
     return len({i for pair in pairs if group[pair[0]] != group[pair[1]] for i in pair[:2]})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from medjepa.config import load_config
 from medjepa.data.altered import Altered, altered_pairs
 from medjepa.data.cache import default_cache
-from medjepa.data.duplicates import near_pairs, thumbnail
+from medjepa.data.duplicates import all_near_pairs, thumbnail
 from medjepa.data.spellings import plain_patient
 from medjepa.data.store import Store, open_store
 from medjepa.data.store_index import is_store
@@ -51,7 +51,7 @@ class PretrainingImages:
         rest = np.array([i for i in tested if keys[i] not in known], dtype=np.int64)
         if not len(rest) or not len(self.keys):
             return []
-        pairs = {(i, j) for i, j, _ in near_pairs(self.prints, prints[rest])}
+        pairs = {(i, j) for i, j, _ in all_near_pairs(self.prints, prints[rest])}
         if altered is not None and self.altered is not None:
             pairs |= {(i, j) for i, j, _ in altered_pairs(self.altered, altered.take(rest))}
         return [(self.keys[i], int(rest[j])) for i, j in sorted(pairs)]

@@ -124,6 +124,14 @@ def test_training_images_in_another_form_are_left_out_and_listed():
     assert train.tolist() == [0, 1] and pairs == [] and check.passed is True
 
 
+def test_no_number_of_copies_is_too_large():
+    one = prints(1)
+    everything = np.repeat(one, 701, axis=0)
+    train, check, pairs = drop_near_copies(everything, np.arange(400), np.arange(400, 701))
+    assert (len(train), len(pairs)) == (0, 400 * 301)  # more than `near_pairs` lists by itself
+    assert "400 training images" in check.text
+
+
 def test_pretraining_on_a_test_image_in_another_form_or_on_its_patient_is_told():
     keys, test = ["a", "b", "c", "d"], np.array([2, 3])
     near = check_pretraining(keys, test, {"a"}, prints=prints(1, 2, 1, 4))
