@@ -214,6 +214,19 @@ def _check_content(path: str, volume: StoredVolume, contrasts: tuple[str, ...]) 
             InputWarning,
             stacklevel=2,
         )
+    low, high = volume.window
+    least, most = (
+        float(end) * volume.scale + volume.offset
+        for end in (volume.pixels.min(), volume.pixels.max())
+    )
+    if most <= low or least >= high:
+        shade = "black" if most <= low else "white"
+        warnings.warn(
+            f"{path}: in the window {low:g} to {high:g} it is {shade} throughout: another kind "
+            "of image or unit? data.modality and data.intensity choose the window",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def _read(

@@ -1,11 +1,14 @@
 """A volume that shows nothing is named and left out; a blank contrast is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from image_files import write_nifti
 
 from medjepa.data import open_volumes, prepare
 from medjepa.data.ingest import IngestSettings, IngestTask, ingest
+from medjepa.data.modality import IntensityPlan
 
 SETTINGS = IngestSettings(size=(8, 8), dimensions=3)
 
@@ -24,6 +27,18 @@ def test_one_voxel_that_differs_is_enough(tmp_path):
     path = write_nifti(tmp_path / "a.nii", volume, np.eye(4))
     found = ingest(IngestTask((str(path),)), SETTINGS, frozenset())
     assert (found.status, found.warnings) == ("good", ())
+
+
+@pytest.mark.parametrize(("shift", "says"), [(-4000, "black"), (0, "")])
+def test_a_volume_that_its_window_does_not_show_is_told(tmp_path, shift, says):
+    hounsfield = np.random.default_rng(0).integers(-900, 100, (9, 10, 8)) + shift
+    path = write_nifti(tmp_path / "a.nii", hounsfield.astype(np.int16), np.eye(4))
+    lungs = replace(SETTINGS, intensity=IntensityPlan.named("ct_lung", "ct"))
+    found = ingest(IngestTask((str(path),), "ct"), lungs, frozenset())
+    assert found.status == "good"
+    assert [says in text and "data.intensity" in text for text in found.warnings] == (
+        [True] if says else []
+    )
 
 
 def test_a_blank_contrast_is_told_by_its_name(tmp_path):
