@@ -45,6 +45,9 @@ WORK = {
     "doctor": "medjepa.cli.doctor:machine",
 }
 
+# Runs have to be there to know where their page goes.
+LOOKED_FOR_FIRST = {"select": ["medjepa.evaluation.candidates:run_of"]}
+
 
 class Reached(Exception):
     """The command was read to its end."""
@@ -101,8 +104,9 @@ def read_by_the_program(command, monkeypatch):
         for name, (_, places, keys) in data_actions().items():
             monkeypatch.setitem(data_actions(), name, (stop, places, keys))
     else:
-        module, function = WORK[verb].split(":")
-        monkeypatch.setattr(importlib.import_module(module), function, stop)
+        places = [WORK[verb], *LOOKED_FOR_FIRST.get(verb, [])]
+        for module, function in (place.split(":") for place in places):
+            monkeypatch.setattr(importlib.import_module(module), function, stop)
     try:
         main.load(verb)(arguments)
     except Reached:
