@@ -57,12 +57,14 @@ class Column:
             single patient has none (of several it is a value).
         num_values: how many codes there are, with `OTHER`.
         num_rare: values that only one patient has, all under `OTHER`.
+        is_quartered: whether a value is a quarter of the numbers, ages or dates.
     """
 
     name: str
     codes: Integers
     num_values: int
     num_rare: int
+    is_quartered: bool = False
 
     @property
     def num_common(self) -> int:
@@ -84,10 +86,12 @@ def coded(name: str, cells: Sequence[str], groups: Sequence[str] | None) -> Colu
     values = [site_of(cell) for cell in cells]
     known = [value.lower() not in _MISSING for value in values]
     different = sorted({value for value, is_known in zip(values, known, strict=True) if is_known})
+    is_quartered = False
     if len(different) > MOST_VALUES and (numbers := numbers_of(values, known)) is not None:
         edges = np.unique(np.quantile(numbers[known], (0.25, 0.5, 0.75)))
         values = [str(quarter) for quarter in np.searchsorted(edges, numbers, side="right")]
         different = sorted(set(values))
+        is_quartered = True
     group = group_index(len(cells), groups)
     number, codes, rare = 1, np.full(len(cells), -1, np.int64), 0
     array, is_known = np.asarray(values, dtype=object), np.asarray(known)
@@ -99,7 +103,7 @@ def coded(name: str, cells: Sequence[str], groups: Sequence[str] | None) -> Colu
             codes[chosen], rare = OTHER, rare + 1
         else:
             codes[chosen], number = number, number + 1
-    return Column(name, codes, number, rare)
+    return Column(name, codes, number, rare, is_quartered)
 
 
 def find_columns(

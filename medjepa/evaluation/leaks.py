@@ -222,7 +222,8 @@ def check_pretraining(
     if prints is not None and before is not None:
         near |= {image for _, image in before.near(prints, keys, rest, altered)}
     if near:
-        found.append(f"used {len(near):,} of them in another form")
+        whom = "of them" if seen else f"of the {len(test):,} test images"
+        found.append(f"used {len(near):,} {whom} in another form")
     if groups is not None:
         shared = {groups[int(i)] for i in np.flatnonzero(used)} & {groups[int(i)] for i in rest}
         if shared:

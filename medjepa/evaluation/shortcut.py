@@ -216,13 +216,23 @@ def _concentration(task: Task, column: Column, wanting: Sequence[int]) -> str:
         patients = f"{len(np.unique(group[same]))} of {len(np.unique(group[own]))}"
         words = (
             f"{int(same.sum())} of {int(own.sum())} images of '{task.class_names[number]}' "
-            f"({patients} patients) have one and the same {column.name}, which "
-            + (f"{others} patients of other classes have" if others else "no other class has")
+            f"({patients} patients) {_shared(column, value, others)}"
         )
-        if others == 1:
-            words = words.replace("1 patients of other classes have", "1 patient of another has")
         best = max(best, (share, words))
     return best[1]
+
+
+def _shared(column: Column, value: int, others: int) -> str:
+    """Words on what images of a class share, and how many patients of other classes do."""
+    if value == OTHER:
+        return f"have a {column.name} that no other patient has"
+    where = " in one and the same quarter" if column.is_quartered else ""
+    same = f"a {column.name}{where}" if where else f"one and the same {column.name}"
+    if others == 1:
+        return f"have {same}, which 1 patient of another has"
+    return f"have {same}, which " + (
+        f"{others} patients of other classes have" if others else "no other class has"
+    )
 
 
 def _patients(task: Task, column: Column) -> Integers:

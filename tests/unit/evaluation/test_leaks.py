@@ -135,7 +135,9 @@ def test_no_number_of_copies_is_too_large():
 def test_pretraining_on_a_test_image_in_another_form_or_on_its_patient_is_told():
     keys, test = ["a", "b", "c", "d"], np.array([2, 3])
     near = check_pretraining(keys, test, {"a"}, prints=prints(1, 2, 1, 4))
-    assert near.passed is False and "1 of them in another form" in near.text
+    assert near.passed is False and "used 1 of the 2 test images in another form" in near.text
+    both = check_pretraining(keys, test, {"a", "d"}, prints=prints(1, 2, 1, 4))
+    assert "used 1 of the 2 test images and used 1 of them in another form" in both.text
     patient = check_pretraining(keys, test, {"a"}, groups=["p", "q", "r", "p"])
     assert patient.passed is False and "1 patients" in patient.text
     apart = check_pretraining(
@@ -154,7 +156,7 @@ def test_pretraining_elsewhere_on_a_test_image_in_another_form_is_told():
     keys, test = ["a", "b", "c", "d"], np.array([2, 3])
     here = prints(1, 2, 3, 4)
     seen = check_pretraining(keys, test, {"p3", "p9"}, prints=here, before=before(3, 9))
-    assert seen.passed is False and "1 of them in another form" in seen.text
+    assert seen.passed is False and "1 of the 2 test images in another form" in seen.text
     assert before(3, 9).near(here, keys, test) == [("p3", 2)]
     # What was evaluated under its own content hash is the same file, and counted as such.
     assert before(3).near(here, ["a", "b", "p3", "d"], test) == []

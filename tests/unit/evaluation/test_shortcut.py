@@ -8,6 +8,7 @@ from medjepa.evaluation.assess import assess
 from medjepa.evaluation.columns import OTHER, coded, find_columns
 from medjepa.evaluation.protocol import Features, Task
 from medjepa.evaluation.results import PRETRAINED, UNTRAINED
+from medjepa.evaluation.shortcut import _concentration
 
 FEW = {"fractions": (), "num_resamples": 200}
 
@@ -44,6 +45,22 @@ def study(*, agreement, num_patients=120, seed=0):
         Features(key=UNTRAINED, arrays=(rng.normal(size=(num_patients, 4)),), seeds=(0,)),
     ]
     return task, methods, [f"hospital {number}" for number in site]
+
+
+def test_what_is_said_of_a_column_is_true_of_quarters_and_of_values_of_single_patients():
+    task, _, _ = study(agreement=1.0)
+    days = [f"2021-{1 + 6 * (n % 2):02d}-{1 + n % 28:02d}" for n in range(120)]
+    quarters = coded("date", days, task.groups)
+    assert quarters.is_quartered
+    assert "have a date in one and the same quarter, which no" in _concentration(
+        task, quarters, [1]
+    )
+    single = coded("ward", [f"w{n}" for n in range(120)], task.groups)
+    assert "(60 of 60 patients) have a ward that no other patient has" in _concentration(
+        task, single, [1]
+    )
+    two = coded("ward", [f"w{n % 2}" for n in range(120)], task.groups)
+    assert "have one and the same ward, which no other class has" in _concentration(task, two, [1])
 
 
 def test_a_planted_shortcut_is_found_and_the_verdict_is_cannot_tell():
