@@ -1,6 +1,7 @@
 """What was computed before is not computed again; what has changed is."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 
 from medjepa.checkpoint import save_checkpoint
 from medjepa.cli.main import main
+from medjepa.data.cache import ensure_store
 from medjepa.data.phantoms import generate
 from medjepa.data.store import Store
 from medjepa.evaluation import probes
-from medjepa.evaluation.kept import Kept
+from medjepa.evaluation.kept import Kept, digest_of_items
 from medjepa.evaluation.run import evaluate
 from medjepa.models.image_model import ImageModel
 from medjepa.models.lejepa import LeJEPA
@@ -153,6 +155,16 @@ def test_evaluate_reads_no_image_twice_and_a_changed_image_again(
     names[0].write_bytes(names[-1].read_bytes())
     assert methods() != first
     assert work()["read"]
+
+
+def test_a_shard_that_was_written_again_is_another_image(images, tmp_path):
+    stores = ensure_store(images, size=32, cache_dir=tmp_path, num_workers=0)
+    before = digest_of_items(stores, [0, 1])
+    assert digest_of_items(stores, [0, 1]) == before
+    assert digest_of_items(stores, [1, 0]) != before != digest_of_items(stores, [0, 2])
+    shard = stores[0].path / stores[0].shards[stores[0].items[0].shard].name
+    os.utime(shard, ns=(0, 0))
+    assert digest_of_items(stores, [0, 1]) != before
 
 
 def test_forgetting_a_patient_deletes_what_is_kept(images, tmp_path, capsys):
