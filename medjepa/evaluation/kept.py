@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,7 +27,7 @@ from medjepa.errors import DataError
 from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 Depends = Mapping[str, object]
 """Plain JSON values: everything that a result depends on."""
 
@@ -60,7 +61,7 @@ class Kept:
         except (OSError, ValueError, BadZipFile) as error:
             raise DataError(f"{path}: cannot be read ({error}); delete it and run again") from error
 
-    def put(self, depends: Depends, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def put(self, depends: Depends, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep a result; a cache that cannot be written to is told in `trouble`."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
@@ -81,7 +82,7 @@ class Kept:
     def rows(
         self,
         depends: Mapping[str, Depends],
-        compute: Callable[[list[str]], Mapping[str, NDArray[np.generic]]],
+        compute: Callable[[list[str]], Mapping[str, NDArray[Any]]],
     ) -> Arrays:
         """Rows by name, of which only those that were never computed are computed, together.
 
@@ -103,7 +104,7 @@ class Kept:
         return self.folder / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.npz"
 
 
-def digest(*arrays: NDArray[np.generic]) -> str:
+def digest(*arrays: NDArray[Any]) -> str:
     """Of the values, types and shapes of arrays."""
     found = hashlib.sha256()
     for array in arrays:
