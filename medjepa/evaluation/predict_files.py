@@ -49,6 +49,7 @@ class Predicted:
         temperature: of the predictor.
         num_folds: of the cross-validation.
         num_known: rows without a label whose patient has labelled images.
+        doubts: of values that may be no classes.
         num_alike: labelled images that show the picture of another patient's; None of volumes and
             clips, in which nobody looks.
         seed: of everything that was drawn.
@@ -63,6 +64,7 @@ class Predicted:
     temperature: float
     num_folds: int
     num_known: int
+    doubts: tuple[str, ...]
     num_alike: int | None = None
     seed: int
 
@@ -93,7 +95,7 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
             f"label {config.label!r}: every image has one, so nothing is left to predict. Leave "
             "the cell empty, or the row out, where it is not known"
         )
-    check_classes(config.label or "", [text for text in labels if text], key="")
+    doubts = check_classes(config.label or "", [text for text in labels if text], key="")
     names = class_names([labels[i] for i in np.flatnonzero(known)])
     number = {name: n for n, name in enumerate(names)}
     rows = np.flatnonzero(known)
@@ -134,6 +136,7 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
         temperature=model.temperature_,
         num_folds=len(folds_of(task.target, task.groups, seed=config.seed)),
         num_known=sum(groups[i] in seen for i in rest),
+        doubts=tuple(doubts),
         num_alike=(
             num_alike(found.baselines[PIXELS][rows], task.groups)
             if all(isinstance(one, Store) for one in found.stores)
@@ -272,6 +275,7 @@ def warnings_of(predicted: Predicted) -> list[str]:
             f"{predicted.num_alike:,} labelled images show the picture of another patient's, or "
             "one that is alike when small: where they are copies, the performance is too good."
         )
+    told += predicted.doubts
     if predicted.num_known:
         told.append(
             f"{predicted.num_known:,} predicted images are of patients who have labelled images: "

@@ -63,7 +63,7 @@ def with_labels(sources: Sources, config: Config) -> tuple[Sources, int]:
             f"label={config.label}: the training images have {len(classes)} class"
             f"{'' if len(classes) == 1 else 'es'} ({', '.join(classes)}); at least 2 are needed"
         )
-    for note in check_classes(config.label, list(texts.values()), key=""):
+    for note in check_classes(config.label or "", list(texts.values()), key=""):
         _logger.warning("label=%s: %s", config.label, note)
     numbers = {name: number for number, name in enumerate(classes)}
 

@@ -67,12 +67,22 @@ def images(tmp_path):
 
 def test_images_without_a_label_are_predicted(run, images, tmp_path, capsys):
     out = tmp_path / "out"
+    table = next(images.glob("*.csv"))
+    rows = lines(table)
+    patient = next(name for name in rows[0] if "patient" in name)
+    # One without a label is of a patient who has another image with one.
+    unknown = next(row for row in rows if not row["label"])
+    unknown[patient] = next(row[patient] for row in rows if row["label"])
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
     arguments = [f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
     assert main(["predict", *arguments, "anyway=true"]) == 0
     numbers = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    known = [row for row in lines(next(images.glob("*.csv"))) if row["label"]]
+    assert any(one.startswith("1 predicted images are of") for one in numbers["warnings"])
+    known = [row for row in lines(table) if row["label"]]
     assert numbers["num_labelled"] == len(known)
-    patient = next(name for name in known[0] if "patient" in name)
     assert numbers["num_labelled_patients"] == len({row[patient] for row in known})
     rows = lines(out / "predictions.csv")
     assert len(rows) == numbers["num_predicted"] > len(known)
@@ -125,4 +135,19 @@ def test_a_worthless_predictor_is_not_handed_out(run, images, tmp_path, capsys):
     arguments = [f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
     assert main(["predict", *arguments]) == 2
     assert "not shown to be better than chance" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_mark_for_not_known_is_no_class_and_an_empty_cell_is_what_is_meant(run, images, capsys):
+    table = next(images.glob("*.csv"))
+    rows = lines(table)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "label": row["label"] or "?"} for row in rows)
+    out = images.parent / "out"
+    assert (
+        main(["predict", f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]) == 2
+    )
+    assert "'?'" in (told := capsys.readouterr().err) and "empty the cell" in told
     assert not out.exists()
