@@ -10,6 +10,7 @@ import torch
 from medjepa.checkpoint import save_checkpoint
 from medjepa.cli.main import main
 from medjepa.data.phantoms import generate
+from medjepa.evaluation import predict_files
 from medjepa.models.lejepa import LeJEPA
 from medjepa.models.registry import ENCODERS
 
@@ -151,3 +152,23 @@ def test_a_mark_for_not_known_is_no_class_and_an_empty_cell_is_what_is_meant(run
     )
     assert "'?'" in (told := capsys.readouterr().err) and "empty the cell" in told
     assert not out.exists()
+
+
+def test_where_one_labelled_image_has_no_patient_none_is_taken_for_known(
+    run, images, tmp_path, monkeypatch
+):
+    """Images without a patient would else all be one patient's."""
+    joined = predict_files._joined
+
+    def without_one(*given):
+        labels, groups, studies = joined(*given)
+        groups[next(place for place, label in enumerate(labels) if label)] = ""
+        return labels, groups, studies
+
+    monkeypatch.setattr(predict_files, "_joined", without_one)
+    out = tmp_path / "out"
+    arguments = [f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
+    assert main(["predict", *arguments, "anyway=true", "evaluation.num_bootstrap=20"]) == 0
+    numbers = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert numbers["num_labelled_patients"] is None
+    assert any(one.startswith("No patients are known") for one in numbers["warnings"])

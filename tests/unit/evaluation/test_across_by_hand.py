@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medjepa.config.evaluation import EvaluationConfig
 from medjepa.evaluation.across import cross_sites
+from medjepa.evaluation.across_sections import across_sections
+from medjepa.evaluation.context import Context
 from medjepa.evaluation.folds import validation_folds
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import Features
+from medjepa.evaluation.resamples import Resamples
 from medjepa.evaluation.results import PRETRAINED
 from medjepa.evaluation.task import Task
 
@@ -123,3 +127,25 @@ def test_a_site_that_tests_on_one_class_is_not_tested():
     assert np.isnan(found[0].home.value)
     assert found[0].drop.low is None
     assert found[0].native.low is not None
+
+
+def test_the_table_says_who_was_left_out():
+    features, task, site = study(3)
+    context = Context(
+        features=(features,),
+        measured=(),
+        comparisons=(),
+        tasks=(task,),
+        resamples=Resamples.draw([task], num_resamples=5, seed=0),
+        cells={"clinic": [f"c{n}" for n in site]},
+        settings=EvaluationConfig(across="clinic"),
+        num_resamples=5,
+    )
+    table = across_sections(context)[0]
+    found = cross_sites([features], task, site, num_resamples=5)
+    for row, one in zip(table.rows, found, strict=True):
+        learnt = " + ".join(f"site {n + 1}" for n in one.learnt)
+        if len(one.learnt) > 1:
+            learnt = f"all but site {one.tested + 1}"
+        assert row[1] == f"{learnt} → site {one.tested + 1}"
+        assert row[2:5] == (one.num_train, one.num_test, one.num_test_patients)
