@@ -210,7 +210,12 @@ def load_pretrained(path: str | Path) -> Pretrained:
     model = rebuild_model(checkpoint)
     is_image = not isinstance(model, VJEPA)
     is_volume = isinstance(model, VJEPA) and model.kind == "volume"
-    if checkpoint.pipeline is None or not (is_image or is_volume):
+    if not (is_image or is_volume):
+        raise ConfigError(
+            f"checkpoint={path}: a model of clips, but label maps are of images or volumes; "
+            "task=classify takes clips"
+        )
+    if checkpoint.pipeline is None:
         raise ConfigError(
             f"checkpoint={path}: not a model of volumes or of images that says how it reads a "
             "file, which is needed here; pre-train one (model.type=vjepa for volumes)"
