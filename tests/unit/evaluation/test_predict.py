@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -194,11 +194,10 @@ def test_a_baseline_that_is_as_good_and_patients_seen_before_are_told():
     same = [replace(one, gain=replace(one.gain, value=0.0)) for one in performance if one.gain]
     told = {}
     for num_known in (0, 4):
-        predicted = object.__new__(Predicted)
-        for name, value in (
-            ("task", task), ("num_known", num_known), ("performance", (performance[0], *same)),
-        ):  # fmt: skip
-            object.__setattr__(predicted, name, value)
+        predicted = object.__new__(Predicted)  # of which only what is told counts here
+        given = {"task": task, "num_known": num_known, "performance": (performance[0], *same)}
+        for one in fields(Predicted):
+            object.__setattr__(predicted, one.name, given.get(one.name, ()))
         told[num_known] = " ".join(warnings_of(predicted))
     assert "At least as good as the encoder here: pixels" in told[0]
     assert "4 predicted images are of patients who have labelled images" in told[4]
