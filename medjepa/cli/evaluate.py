@@ -36,6 +36,8 @@ cannot tell.
   study=COLUMN          clips are averaged to studies; default: to patients
   slices=runs/2d        volumes and clips: a 2-D encoder over all planes as baseline;
   inflated=runs/2d      the same encoder inflated to volumes
+  timm=resnet50.a1_in1k an encoder that others trained, as baseline (needs medjepa[timm]);
+  timm_weights=FILE     its model.safetensors, where there is no network
   attentive=true        also an attentive probe on the tokens
   across=site           learn at one site and test at another: data=[a,b], or a column
   corruptions=true      also under noise, blur, ... at five severities
@@ -74,6 +76,8 @@ SHORT = {
             "attentive",
             "slices",
             "inflated",
+            "timm",
+            "timm_weights",
             "across",
             "corruptions",
             "ood",

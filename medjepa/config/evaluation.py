@@ -43,6 +43,10 @@ class EvaluationConfig:
     attentive: bool = setting(False, "also an attentive probe, on the tokens (slower)")
     slices: str = setting("", "a 2-D run: its encoder averaged over slices or frames, as baseline")
     inflated: str = setting("", "a 2-D run: its encoder inflated to volumes, as baseline")
+    timm: str = setting(
+        "", "an encoder of timm (resnet50.a1_in1k), with its own weights, as baseline; empty: none"
+    )
+    timm_weights: str = setting("", "its model.safetensors; empty: timm fetches it")
     across: str = setting(
         "", "learn at one site, test at another: site (the data= sources), or a column; empty: no"
     )
@@ -54,6 +58,12 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         for key in ("num_bootstrap", "batch_size", "num_splits", "clips"):
             require(getattr(self, key) > 0, f"evaluation.{key}", "positive", getattr(self, key))
+        require(
+            bool(self.timm) or not self.timm_weights,
+            "evaluation.timm_weights",
+            "given together with evaluation.timm, its name",
+            self.timm_weights,
+        )
         require(0 <= self.overlap < 1, "evaluation.overlap", "in [0, 1)", self.overlap)
         require(
             bool(self.positive) or not self.negative,

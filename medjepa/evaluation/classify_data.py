@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from medjepa.data.batching import Batch
 from medjepa.data.store_dataset import StoreDataset
 from medjepa.data.volume_dataset import VolumeDataset
-from medjepa.evaluation.material_volumes import Encoder3D, Volumes
+from medjepa.evaluation.material_volumes import Volumes
 from medjepa.evaluation.metrics import Floats, Integers
+from medjepa.evaluation.volume_encoders import Encoder3D
 from medjepa.models.classifier import Classifier
 
 

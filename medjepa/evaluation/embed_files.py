@@ -26,9 +26,10 @@ from medjepa.data.volume_store import VolumeStore
 from medjepa.encoders import Encoder, VolumeEncoder
 from medjepa.errors import DataError
 from medjepa.evaluation.embed import Encode, embed, encoder_of, gradients, pixels, untrained_twin
-from medjepa.evaluation.material_volumes import Encoder3D, Volumes
+from medjepa.evaluation.material_volumes import Volumes
 from medjepa.evaluation.planes import describe_planes
 from medjepa.evaluation.results import GRADIENTS, PIXELS, UNTRAINED
+from medjepa.evaluation.volume_encoders import Encoder3D
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 OWN = ("items.csv", PRIVATE, *(f"embeddings.{end}" for end in ("npz", "csv", "safetensors")))

@@ -25,6 +25,7 @@ from medjepa.data.store import Store
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.models.image_model import ImageModel
+from medjepa.models.timm_encoder import TimmEncoder
 from medjepa.models.vjepa import VJEPA
 
 Arrays = dict[str, NDArray[Any]]
@@ -113,7 +114,7 @@ def digest(*arrays: NDArray[Any]) -> str:
     return found.hexdigest()
 
 
-def digest_of_model(model: ImageModel | VJEPA) -> str:
+def digest_of_model(model: ImageModel | VJEPA | TimmEncoder) -> str:
     """Of the weights and what they are the weights of; not of where the checkpoint lies."""
     config = json.dumps(model.config, sort_keys=True, default=str)
     found = hashlib.sha256(f"{type(model).__name__} {config}".encode())

@@ -21,9 +21,10 @@ from medjepa.evaluation.labelled_data import gather
 from medjepa.evaluation.last_blocks import NUM_BLOCKS, last_blocks_of
 from medjepa.evaluation.material import Material, check_tokens
 from medjepa.evaluation.request import Request
-from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, UNTRAINED
+from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, TIMM, UNTRAINED
 from medjepa.evaluation.runs import Run
 from medjepa.models.image_model import ImageModel
+from medjepa.models.timm_encoder import TimmEncoder, timm_encoder
 from medjepa.utils.device import choose_device
 
 
@@ -75,7 +76,12 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
     )
     encoders = image_encoders(runs, request)
     kept = Kept(request.cache_dir)
-    depends = _depends(runs, request, seen_images(images, request.batch_size, request.device))
+    seen = seen_images(images, request.batch_size, request.device)
+    depends = _depends(runs, request, seen)
+    notes = []
+    if isinstance(timm := encoders.get(TIMM), TimmEncoder):
+        depends[TIMM] = {"model": digest_of_model(timm), **seen}
+        notes.append(timm.note(images.image_size))
     if request.attentive:
         model = runs[0].model.encoder
         check_tokens(len(images), model.num_patches, model.embed_dim, 2 * len(runs))
@@ -103,7 +109,7 @@ def embed_images(runs: Sequence[Run], request: Request) -> Material:
         pictures=[hashlib.sha256(row.tobytes()).hexdigest() for row in np.rint(small * 255)],
         prints=altered.whole,
         altered=altered,
-        notes=(kept.trouble,) if kept.trouble else (),
+        notes=(*notes, *([kept.trouble] if kept.trouble else [])),
         facts={
             "image_size": "{} x {}".format(*images.image_size),
             "channels": str(images.channels),
@@ -142,7 +148,7 @@ def _depends(
 
 
 def image_encoders(runs: Sequence[Run], request: Request) -> dict[str, Encode]:
-    """Everything that looks at an image, by name: both encoders of each run, both baselines."""
+    """Everything that looks at an image, by name: both encoders of each run, all baselines."""
     chosen, num_blocks = choose_device(request.device), NUM_BLOCKS[request.features]
     encoders: dict[str, Encode] = {PIXELS: pixels, GRADIENTS: gradients}
     for number, run in enumerate(runs):
@@ -150,6 +156,8 @@ def image_encoders(runs: Sequence[Run], request: Request) -> dict[str, Encode]:
         twin = untrained_twin(run.model, seed=run.seed)
         for key, model in ((PRETRAINED, run.model), (UNTRAINED, twin)):
             encoders[f"{key} {number}"] = last_blocks_of(model, chosen, num_blocks)
+    if request.timm:
+        encoders[TIMM] = timm_encoder(request.timm, request.timm_weights).to(chosen)
     return encoders
 
 

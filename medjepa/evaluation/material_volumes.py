@@ -8,7 +8,6 @@ but a batch of windows and one plane.
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor
 
 from medjepa.checkpoint import find_checkpoint
 from medjepa.data.crop_places import Crop
-from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import check_intensity
 from medjepa.data.volume_cache import ensure_volumes
 from medjepa.data.volume_dataset import VolumeDataset
@@ -25,7 +23,6 @@ from medjepa.data.volume_pipeline import VolumePipeline, known_spacing
 from medjepa.data.volume_store import VolumeStore
 from medjepa.encoders import clip_clock, clip_frames
 from medjepa.errors import ConfigError
-from medjepa.evaluation.embed import untrained_twin
 from medjepa.evaluation.kept import (
     Arrays,
     Kept,
@@ -38,23 +35,14 @@ from medjepa.evaluation.material import Material, check_tokens
 from medjepa.evaluation.planes import (
     MOST_PLANES,
     PRINTS,
-    PlaneEncoder,
     describe_planes,
     plane_numbers,
 )
 from medjepa.evaluation.request import Request
-from medjepa.evaluation.results import (
-    INFLATED,
-    PIXELS,
-    PRETRAINED,
-    SLICES,
-    SLICES_UNTRAINED,
-    UNTRAINED,
-)
-from medjepa.evaluation.runs import Run, load_runs
-from medjepa.models.image_model import ImageModel
-from medjepa.models.inflate import inflate
-from medjepa.models.vjepa import VJEPA
+from medjepa.evaluation.results import PIXELS
+from medjepa.evaluation.runs import Run
+from medjepa.evaluation.volume_encoders import Encoder3D, plane_encoders, window_encoders
+from medjepa.models.timm_encoder import timm_encoder
 from medjepa.models.volume_embedding import covering_starts, embed_windows
 from medjepa.utils.device import choose_device
 
@@ -105,8 +93,9 @@ def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
         folders=request.sources,
     )
     volumes = Volumes(stores, pipeline, clips=request.clips, overlap=request.overlap)
-    encoders = _encoders(runs, request)
-    planes = _plane_encoders(request)
+    encoders = window_encoders(runs, request)
+    timm = timm_encoder(request.timm, request.timm_weights) if request.timm else None
+    planes = plane_encoders(request, timm)
     tokens: dict[str, list[NDArray[np.float16]]] = {}
     if request.attentive:
         model = runs[0].model.encoder
@@ -132,6 +121,8 @@ def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
 
     kept = Kept(request.cache_dir)
     depends = _depends(runs, request, digest_of_items(stores, labelled.indices.tolist()))
+    if timm is not None:
+        depends["timm"] = digest_of_model(timm)
     # Tokens are too many to be kept.
     given = compute() if request.attentive else kept.of(depends, compute)
     counts = given.pop(_COUNTS).astype(np.int64)
@@ -147,7 +138,11 @@ def embed_volumes(runs: Sequence[Run], request: Request) -> Material:
         ],
         prints=prints,
         num_clips=counts,
-        notes=(*_notes(pipeline, counts.tolist()), *([kept.trouble] if kept.trouble else [])),
+        notes=(
+            *_notes(pipeline, counts.tolist()),
+            *([] if timm is None else [timm.note(None)]),
+            *([kept.trouble] if kept.trouble else []),
+        ),
         facts={
             "image_size": " x ".join(str(n) for n in pipeline.crop),
             "channels": str(pipeline.channels),
@@ -166,24 +161,6 @@ def _depends(runs: Sequence[Run], request: Request, volumes: str) -> dict[str, o
         "device": choose_device(request.device).type,
         **{key: digest_of_file(find_checkpoint(path)) for key, path in given.items() if path},
     }
-
-
-class Encoder3D:
-    """One frozen encoder of windows: evaluation mode, on its device."""
-
-    def __init__(self, model: VJEPA, device: torch.device) -> None:
-        self.model, self.device = model.to(device).eval(), device
-
-    def encode(self, windows: Tensor, spacing: Tensor) -> Tensor:
-        """Embeddings (B, D) of windows (B, C, *size) whose voxels have `spacing` (3,)."""
-        scale = spacing.to(self.device).expand(len(windows), -1)
-        return self.model.encode(windows.to(self.device), spacing=scale)
-
-    def tokens(self, windows: Tensor, spacing: Tensor) -> Tensor:
-        """All tokens (B, N, D) of windows."""
-        scale = spacing.to(self.device).expand(len(windows), -1)
-        given = self.model.standardise(windows.to(self.device))
-        return self.model.encoder(given, spacing=scale)  # type: ignore[no-any-return]
 
 
 class Volumes:
@@ -321,53 +298,6 @@ def _with_spacing(encoder: Encoder3D, spacing: Tensor) -> Callable[[Tensor], Ten
         return encoder.encode(windows, spacing)
 
     return encode
-
-
-def _encoders(runs: Sequence[Run], request: Request) -> dict[str, Encoder3D]:
-    """Both encoders of each run, and the inflated one where it is asked for."""
-    device = choose_device(request.device)
-    encoders = {}
-    for number, run in enumerate(runs):
-        assert isinstance(run.model, VJEPA)
-        twin = untrained_twin(run.model, seed=run.seed)
-        encoders[f"{PRETRAINED} {number}"] = Encoder3D(run.model, device)
-        encoders[f"{UNTRAINED} {number}"] = Encoder3D(twin, device)
-    if request.inflated:
-        assert isinstance(runs[0].model, VJEPA)
-        images = _images_run(request.inflated, "inflated")
-        try:
-            whole = inflate(images, untrained_twin(runs[0].model, seed=runs[0].seed))
-        except ValueError as error:
-            raise ConfigError(f"evaluation.inflated: {request.inflated}: {error}") from error
-        encoders[INFLATED] = Encoder3D(whole, device)
-    return encoders
-
-
-def _plane_encoders(request: Request) -> dict[str, PlaneEncoder]:
-    """The 2-D encoder and its untrained twin, where one is given."""
-    if not request.slices:
-        return {}
-    device = choose_device(request.device)
-    model = _images_run(request.slices, "slices")
-    seed = int(str(model.config["seed"]))
-    channels = model.encoder.patch_embedding.in_channels
-    size = (model.image_size[0], model.image_size[1])
-
-    def encoder(one: ImageModel) -> PlaneEncoder:
-        placed = one.to(device).eval()
-        return PlaneEncoder(lambda planes: placed.encode(planes.to(device)), size, channels)
-
-    return {
-        SLICES: encoder(model),
-        SLICES_UNTRAINED: encoder(untrained_twin(model, seed=seed)),
-    }
-
-
-def _images_run(path: str | Path, key: str) -> ImageModel:
-    run = load_runs(path)[0]
-    if not isinstance(run.model, ImageModel) or not isinstance(run.pipeline, Pipeline):
-        raise ConfigError(f"evaluation.{key}: {path} is no checkpoint of images")
-    return run.model
 
 
 def _notes(pipeline: VolumePipeline, counts: Sequence[int]) -> tuple[str, ...]:

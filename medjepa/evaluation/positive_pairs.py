@@ -19,7 +19,8 @@ from medjepa.data.store_dataset import StoreDataset, resize_images
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.candidates import Candidate
-from medjepa.evaluation.material_volumes import Encoder3D, Volumes
+from medjepa.evaluation.material_volumes import Volumes
+from medjepa.evaluation.volume_encoders import Encoder3D
 from medjepa.models.image_model import ImageModel, noise_generator
 from medjepa.models.vjepa import VJEPA
 from medjepa.objectives.randomness import generator

@@ -41,6 +41,8 @@ class Request:
     features: str
     slices: str | Path
     inflated: str | Path
+    timm: str
+    timm_weights: str
     batch_size: int
     device: str
     cache_dir: str | Path | None
@@ -86,6 +88,8 @@ def request_of(config: Config, progress: Progress, *, overlap: float) -> Request
         features="last",
         slices="",
         inflated="",
+        timm="",
+        timm_weights="",
         batch_size=asked.batch_size,
         device=config.hardware.device,
         cache_dir=data.cache_dir or None,

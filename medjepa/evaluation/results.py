@@ -11,6 +11,7 @@ SCHEMA_VERSION = 1
 
 PRETRAINED, UNTRAINED = "pretrained", "untrained"
 SLICES, SLICES_UNTRAINED, INFLATED = "slices", "slices_untrained", "inflated"
+TIMM = "timm"
 PIXELS, GRADIENTS, MAJORITY = "pixels", "gradients", "majority"
 TITLES = {
     PRETRAINED: "Pre-trained encoder",
@@ -18,6 +19,7 @@ TITLES = {
     SLICES: "2-D encoder, mean over planes",
     SLICES_UNTRAINED: "2-D encoder, untrained",
     INFLATED: "2-D encoder, inflated",
+    TIMM: "Encoder of other images (timm)",
     PIXELS: "Pixels' principal components",
     GRADIENTS: "Oriented gradients",
     MAJORITY: "Majority class",

@@ -29,12 +29,13 @@ from medjepa.evaluation.metrics import Floats, Integers, macro_auc
 from medjepa.evaluation.outliers import SCORES, told_apart
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import split_folds, widen
-from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, TITLES, UNTRAINED
+from medjepa.evaluation.results import GRADIENTS, PIXELS, PRETRAINED, TIMM, TITLES, UNTRAINED
 from medjepa.evaluation.sections import Cell, Section
 
 ROWS = {PRETRAINED: f"{PRETRAINED} 0", UNTRAINED: f"{UNTRAINED} 0", PIXELS: PIXELS,
-        GRADIENTS: GRADIENTS}  # fmt: skip
-"""Methods that are tried, and the name of their features: of several seeds the first."""
+        GRADIENTS: GRADIENTS, TIMM: TIMM}  # fmt: skip
+"""Methods that are tried, where they are there, and the name of their features: of several seeds
+the first."""
 
 CHUNK = 256
 """Images that are held in memory at once."""
@@ -117,7 +118,9 @@ def robustness_sections(context: Context) -> list[Section]:
         seed=context.seed,
     )
     test = context.tasks[0].test
-    clean: Arrays = {name: origin.material.arrays[name][test] for name in ROWS.values()}
+    clean: Arrays = {
+        name: array[test] for name, array in origin.material.arrays.items() if name in ROWS.values()
+    }
     spoilt = images.spoilt(origin.material.labelled.indices[test]) if asked.corruptions else {}
     as_learnt = _learnt(context, origin)
     sections = [_corrupted(context, as_learnt, clean, spoilt)] if spoilt else []
@@ -134,7 +137,7 @@ def _corrupted(
     labels = task.target[task.test]
     folds = split_folds(task, np.arange(len(task.train)))
     rows: list[tuple[Cell, ...]] = []
-    for key, name in ROWS.items():
+    for key, name in _there(clean):
         features = context.of(key)
         array = features.of(task)[0][task.train]
         probe = LogisticProbe(c_grid=label_efficiency.COARSE_GRID)
@@ -178,6 +181,11 @@ def _corrupted(
     )
 
 
+def _there(arrays: Arrays) -> list[tuple[str, str]]:
+    """The methods whose features are there, and the names of these."""
+    return [(key, name) for key, name in ROWS.items() if name in arrays]
+
+
 def _learnt(context: Context, origin: Origin) -> AsLearnt:
     """What makes features as the probe knows them: pixels become components of the training's."""
     components = fit_components(origin.material.arrays[PIXELS][context.tasks[0].train])
@@ -213,7 +221,7 @@ def _outliers(
         name = f"another folder ({len(groups):,} images)"
         others[name] = replace(images, stores=stores).features(), strangers
     rows: list[tuple[Cell, ...]] = []
-    for key, name in ROWS.items():
+    for key, name in _there(clean):
         train = context.of(key).of(task)[0][task.train]
         inside = as_learnt(key, clean[name])
         fitted = [kind().fit(train) for kind in SCORES.values()]

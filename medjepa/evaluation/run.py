@@ -39,6 +39,7 @@ from medjepa.evaluation.results import (
     PRETRAINED,
     SLICES,
     SLICES_UNTRAINED,
+    TIMM,
     UNTRAINED,
     Report,
 )
@@ -171,6 +172,8 @@ def evaluate(
         features=settings.features,
         slices=slices,
         inflated=inflated,
+        timm=settings.timm,
+        timm_weights=settings.timm_weights,
         batch_size=batch_size,
         device=device,
         cache_dir=cache_dir,
@@ -335,7 +338,7 @@ def _methods(runs: Sequence[Run], material: Material, train: Integers) -> list[F
 
 
 ENCODERS = (PRETRAINED, UNTRAINED)
-OTHERS = (SLICES, SLICES_UNTRAINED, INFLATED)
+OTHERS = (SLICES, SLICES_UNTRAINED, INFLATED, TIMM)
 
 
 def _silent(description: str, total: int) -> AbstractContextManager[Callable[[int], object]]:

@@ -25,7 +25,7 @@ from medjepa.evaluation.leaks import check_splits
 from medjepa.evaluation.looks import count_look
 from medjepa.evaluation.material import Material
 from medjepa.evaluation.material_images import embed_images, rows_of, seen_images
-from medjepa.evaluation.material_volumes import Encoder3D, Volumes, embed_volumes
+from medjepa.evaluation.material_volumes import Volumes, embed_volumes
 from medjepa.evaluation.metrics import Floats, Integers
 from medjepa.evaluation.pretraining_images import pretraining_images
 from medjepa.evaluation.protocol import Features, Measured, measure_majority
@@ -42,6 +42,7 @@ from medjepa.evaluation.results import (
 )
 from medjepa.evaluation.runs import load_runs
 from medjepa.evaluation.verdict import MIN_CLASS_PATIENTS, MIN_PATIENTS
+from medjepa.evaluation.volume_encoders import Encoder3D
 from medjepa.models.image_model import ImageModel
 from medjepa.models.vjepa import VJEPA
 from medjepa.utils.device import choose_device

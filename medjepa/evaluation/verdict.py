@@ -20,6 +20,7 @@ from medjepa.evaluation.results import (
     PLAIN_BASELINES,
     PRETRAINED,
     SLICES,
+    TIMM,
     UNTRAINED,
     Comparison,
     MethodResult,
@@ -197,6 +198,6 @@ def _distance(
         f" {rows[key].title}: {share(rows[key].probe.auc.value)} {interval(rows[key].probe.auc)} "
         f"(difference {share(against[key].difference.value, sign=True)} "
         f"{interval(against[key].difference, sign=True)})."
-        for key in (SLICES, INFLATED)
+        for key in (SLICES, INFLATED, TIMM)
         if key in rows
     )

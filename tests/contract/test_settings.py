@@ -40,7 +40,7 @@ data: [fit, frames_per_clip, dimensions, spacing, modality, intensity, kinds, se
 logging: [save_minutes, use_tensorboard]
 evaluation: [target, levels, features, class_weight, few_shot, num_bootstrap, batch_size,
   positive, negative, num_splits, shortcut, study, clips, overlap, attentive, slices, inflated,
-  across, corruptions, ood]
+  timm, timm_weights, across, corruptions, ood]
 finetune: [task, labels, boxes, normals, background, longer_side, regions, names, methods,
   fractions, fold, draws, seeds, steps, minutes, batch_size, learning_rate, encoder_rate,
   layer_decay, scratch_rate, weight_decay, strength, patience, last_blocks, rank, overlap]

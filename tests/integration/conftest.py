@@ -1,8 +1,12 @@
 """A small folder of images on which runs are tried."""
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +37,15 @@ def tiny_run(image_folder, tmp_path_factory):
         ]  # fmt: skip
 
     return arguments
+
+
+@pytest.fixture
+def stand_in_timm(monkeypatch):
+    """Stands for timm: an encoder of 8 x 8 colours."""
+    timm, data = ModuleType("timm"), ModuleType("timm.data")
+    timm.create_model = lambda name, **how: nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
+    data.resolve_model_data_config = lambda network: {
+        "input_size": (3, 8, 8), "mean": (0.5,) * 3, "std": (0.25,) * 3,
+    }  # fmt: skip
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    monkeypatch.setitem(sys.modules, "timm.data", data)

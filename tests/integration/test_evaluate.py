@@ -148,3 +148,21 @@ def test_a_store_prepared_anew_changes_no_number(images, tmp_path):
         for report in reports
     )
     assert repr(one) == repr(two)
+
+
+def test_an_encoder_of_timm_is_a_row_of_every_table(images, tmp_path, stand_in_timm):
+    run, out = write_run(tmp_path / "run"), tmp_path / "out"
+    command = ["evaluate", f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
+    command += ["evaluation.num_bootstrap=20", "timm=resnet.tag"]
+    assert main([*command, "corruptions=true"]) == 0
+    report = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    row = next(one for one in report["methods"] if one["key"] == "timm")
+    assert row["num_features"] == 5 and row["probe"]["auc"]["low"] is not None
+    assert any(one["against"] == "timm" for one in report["comparisons"])
+    spoilt = next(one for one in report["sections"] if one["key"] == "corruptions")
+    assert "Encoder of other images (timm)" in {one[0] for one in spoilt["rows"]}
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert (
+        "Encoder of other images (timm)" in page
+        and "resnet.tag of timm sees the images of 32 x 32" in page
+    )

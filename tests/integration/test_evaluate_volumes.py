@@ -99,18 +99,21 @@ def volumes(tmp_path_factory):
     return folder
 
 
-def test_the_verb_on_volumes(volumes, tmp_path, capsys):
+def test_the_verb_on_volumes(volumes, tmp_path, capsys, stand_in_timm):
     run, images = write_run(tmp_path / "run"), write_images_run(tmp_path / "images")
     asked = [f"checkpoint={run}", f"data={volumes}", "label=diagnosis", "positive=regular"]
     asked += ["num_splits=2", f"slices={images}", "attentive=true", "evaluation.num_bootstrap=50"]
+    asked += ["timm=resnet.tag"]
     assert main(["evaluate", *asked]) == 0
     numbers = json.loads((run / "report" / "results.json").read_text(encoding="utf-8"))
     page = (run / "report" / "index.html").read_text(encoding="utf-8")
     assert numbers["class_names"] == ["not regular", "regular"]
     rows = {row["key"]: row for row in numbers["methods"]}
     assert list(rows) == [
-        "pretrained", "untrained", "slices", "slices_untrained", "pixels", "gradients", "majority",
+        "pretrained", "untrained", "slices", "slices_untrained", "timm", "pixels", "gradients",
+        "majority",
     ]  # fmt: skip
+    assert rows["timm"]["num_features"] == 5 and "resnet.tag of timm sees planes" in page
     assert rows["pixels"]["probe"]["auc"]["value"] > 0.9  # the plate is easy to see
     assert rows["pretrained"]["attentive"]["auc"]["value"] is not None
     # Both volumes of a patient are his study.
@@ -142,7 +145,7 @@ def test_embeddings_are_the_same_by_store_and_by_file_whatever_the_batch(volumes
     store = ensure_volumes(volumes, num_workers=0, cache_dir=tmp_path)[0]
     place = Volumes([store], encoder.pipeline, clips=4, overlap=0.25)
     records = {record.key: record.path for record in store.private_map().files}
-    from medjepa.evaluation.material_volumes import Encoder3D
+    from medjepa.evaluation.volume_encoders import Encoder3D
 
     three = {"m": Encoder3D(encoder.model, torch.device("cpu"))}
     for path, row in zip(paths, by_file, strict=True):
