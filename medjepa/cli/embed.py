@@ -44,6 +44,8 @@ def run(arguments: list[str]) -> int:
     check_out(Path(config.out), own=OWN)
     found = embed_sources(config, progress=progress)
     written = write_embeddings(found, config.out, kind)
+    for note in found.notes:
+        print(f"! {note}")
     print(
         f"{len(found.features):,} rows of {found.features.shape[1]} features: {written.resolve()}"
     )

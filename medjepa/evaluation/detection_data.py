@@ -14,6 +14,7 @@ from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import per_store
 from medjepa.data.tables import FileMatcher
+from medjepa.data.unread import tell_unread
 from medjepa.errors import DataError
 from medjepa.evaluation.metrics import Integers
 from medjepa.evaluation.segmentation_data import Cases, share_out
@@ -137,7 +138,7 @@ def open_boxes(
         _inside(table.images[name], files.original(place), name)
         for place, name in zip(joined.places, joined.names, strict=True)
     ]
-    notes = [*table.notes]
+    notes = [*tell_unread(stores), *table.notes]
     if without := len(files.places) - len(joined.places):
         notes.append(f"{without:,} images have no row in the boxes and were left out.")
     if missing := len(table.images) - len(joined.places):

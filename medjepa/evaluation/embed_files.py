@@ -20,6 +20,7 @@ from medjepa.data.private_map import PRIVATE, write_private
 from medjepa.data.selection import selection_of
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset, check_intensity
+from medjepa.data.unread import tell_unread
 from medjepa.data.volume_cache import ensure_volumes
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
@@ -48,6 +49,7 @@ class Embedded:
         stores: where they lie.
         places: (N,) number of each row's item, counted through the stores in turn.
         baselines: name -> (N, D) of what needs no training, where asked.
+        notes: which files are missing.
     """
 
     features: NDArray[np.float32]
@@ -56,6 +58,7 @@ class Embedded:
     stores: Sequence[Store] | Sequence[VolumeStore] = field(default=(), repr=False)
     places: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     baselines: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def embed_sources(config: Config, *, progress: Progress, baselines: bool = False) -> Embedded:
@@ -146,6 +149,7 @@ def _images(encoder: Encoder, config: Config, progress: Progress, baselines: boo
         stores=stores,
         places=np.arange(len(items)),
         baselines=rows,
+        notes=_unread(stores, config),
     )
 
 
@@ -222,7 +226,13 @@ def _volumes(
         stores=stores,
         places=np.asarray(numbers, np.int64),
         baselines=arrays,
+        notes=_unread(stores, config),
     )
+
+
+def _unread(stores: list[Store] | list[VolumeStore], config: Config) -> tuple[str, ...]:
+    labels = () if config.label is None else (config.label,)
+    return tell_unread(stores, labels, table=config.data.table)
 
 
 def _modality(config: Config) -> tuple[str | None, ...] | None:

@@ -13,6 +13,7 @@ from medjepa.data.phantoms import is_synthetic
 from medjepa.data.private_map import group_key, keyed_hash
 from medjepa.data.splits import grouped_stratified_split
 from medjepa.data.store import Store
+from medjepa.data.unread import tell_unread
 from medjepa.data.volume_store import VolumeStore
 from medjepa.errors import DataError
 from medjepa.evaluation.class_rule import ClassRule
@@ -97,6 +98,7 @@ def gather(
         DataError: a column is missing, or the split names no test or training image.
     """
     columns = classes.columns if isinstance(classes, TargetRule) else (label,)
+    unread = tell_unread(stores, columns, table=table)
     sets = [
         labelled_by_any(store, columns, group=group, split=split, table=table) for store in stores
     ]
@@ -157,7 +159,7 @@ def gather(
         further=tuple(tasks[1:]),
         split=how,
         num_unlabelled=num_unlabelled,
-        notes=(*doubts, *_notes(sets, num_unlabelled)),
+        notes=(*unread, *doubts, *_notes(sets, num_unlabelled)),
         synthetic=_synthetic(stores, folders),
         cells=_cells(sets),
         studies=codes,

@@ -14,6 +14,7 @@ from medjepa.data.files import write_atomic
 from medjepa.data.image_files import ImageFiles, Place
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store_dataset import resize_images
+from medjepa.data.unread import tell_unread
 from medjepa.errors import ConfigError, DataError
 from medjepa.evaluation.detection_data import BoxCases, open_boxes
 from medjepa.evaluation.embed import untrained_twin
@@ -107,6 +108,7 @@ def run_pointing(config: Config, command: str) -> PointingReport:
     )
     notes = [
         *boxes.notes,
+        *(f"Of the normal images: {note}" for note in tell_unread(normals.stores)),
         "Patients of the normal images are not compared with those of the boxes.",
     ]
     if not cases.known:

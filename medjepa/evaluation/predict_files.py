@@ -275,7 +275,7 @@ def warnings_of(predicted: Predicted) -> list[str]:
             f"{predicted.num_alike:,} labelled images show the picture of another patient's, or "
             "one that is alike when small: where they are copies, the performance is too good."
         )
-    told += predicted.doubts
+    told += [*predicted.found.notes, *predicted.doubts]
     if predicted.num_known:
         told.append(
             f"{predicted.num_known:,} predicted images are of patients who have labelled images: "

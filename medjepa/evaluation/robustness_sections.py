@@ -16,6 +16,7 @@ from medjepa.data.cache import ensure_store
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset, check_intensity
+from medjepa.data.unread import tell_unread
 from medjepa.errors import ConfigError
 from medjepa.evaluation import label_efficiency
 from medjepa.evaluation.baselines import fit_components
@@ -212,8 +213,10 @@ def _outliers(
         for kind in CORRUPTIONS
         if spoilt
     }
+    unread: tuple[str, ...] = ()
     if folder := context.settings.ood:
         stores = _open(folder, origin, pipeline)
+        unread = tell_unread(stores)
         groups = [
             name or f"image {n}" for n, name in enumerate(g for s in stores for g in s.groups)
         ]
@@ -238,6 +241,7 @@ def _outliers(
             "covariance, and the 10th nearest training image on unit length. .500: they cannot be "
             "told apart, and nothing warns of them. 95 % intervals: clustered DeLong, by patients "
             "(an image and its spoilt self are one patient's); none where all are told apart."
+            + "".join(f" Of the other folder: {note}" for note in unread)
         ),
         columns=("Features", "Others", "Test images", "Other images", *SCORES),
         rows=tuple(rows),

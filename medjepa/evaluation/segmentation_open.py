@@ -12,6 +12,7 @@ from medjepa.data.labels import LabelledSet, labelled
 from medjepa.data.private_map import PRIVATE
 from medjepa.data.store import Store
 from medjepa.data.tables import read_table, split_column
+from medjepa.data.unread import tell_unread
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
@@ -97,7 +98,10 @@ def open_cases(config: Config, stores: Sequence[VolumeStore], pipeline: VolumePi
     return Opened(
         cases=cases,
         volumes=volumes,
-        notes=notes_of(len(everything.items), cases, len(volumes), "volumes"),
+        notes=(
+            *tell_unread(stores),
+            *notes_of(len(everything.items), cases, len(volumes), "volumes"),
+        ),
         labels=seen,
     )
 

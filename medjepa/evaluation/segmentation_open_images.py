@@ -9,6 +9,7 @@ from medjepa.data.image_label_maps import open_image_labels
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import per_store
+from medjepa.data.unread import tell_unread
 from medjepa.errors import DataError
 from medjepa.evaluation.segmentation_data import share_out
 from medjepa.evaluation.segmentation_images import ImageCases
@@ -73,7 +74,7 @@ def open_image_cases(
         ],
         regions=regions is not None,
     )
-    notes = [*notes_of(sum(map(len, stores)), cases, len(volumes), "images")]
+    notes = [*tell_unread(stores), *notes_of(sum(map(len, stores)), cases, len(volumes), "images")]
     notes.append(_scale_note(volumes, pipeline, window))
     return Opened(cases=cases, volumes=volumes, notes=tuple(notes), labels=seen)
 

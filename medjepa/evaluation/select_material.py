@@ -10,6 +10,7 @@ from medjepa.data.labels import AUTO_SPLIT
 from medjepa.data.preprocessing import Pipeline
 from medjepa.data.store import Store
 from medjepa.data.store_dataset import StoreDataset
+from medjepa.data.unread import tell_unread
 from medjepa.data.volume_dataset import VolumeDataset
 from medjepa.data.volume_pipeline import VolumePipeline
 from medjepa.data.volume_store import VolumeStore
@@ -48,6 +49,7 @@ class ScoredImages:
         known: whether patients are known.
         images_from: which images these are, in words.
         depends: what their embeddings depend on, beside the model.
+        notes: which files are missing.
     """
 
     embed: Embed
@@ -55,6 +57,7 @@ class ScoredImages:
     known: bool
     images_from: str
     depends: dict[str, object]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +172,14 @@ def _images(
         "channels": images.channels,
         **_drawn(config, pipeline, views),
     }
-    return ScoredImages(embed=embed, groups=groups, known=known, images_from=told, depends=depends)
+    return ScoredImages(
+        embed=embed,
+        groups=groups,
+        known=known,
+        images_from=told,
+        depends=depends,
+        notes=_unread(stores, config),
+    )
 
 
 def _volumes(
@@ -218,7 +228,20 @@ def _volumes(
         **_drawn(config, pipeline, views),
     }
     told = told.replace("images", f"{pipeline.kind}s")
-    return ScoredImages(embed=embed, groups=groups, known=known, images_from=told, depends=depends)
+    return ScoredImages(
+        embed=embed,
+        groups=groups,
+        known=known,
+        images_from=told,
+        depends=depends,
+        notes=_unread(stores, config),
+    )
+
+
+def _unread(stores: list[Store] | list[VolumeStore], config: Config) -> tuple[str, ...]:
+    labels = () if config.label is None else (config.label,)
+    # With a label the probe, which opened the same sources before, has told the terminal.
+    return tell_unread(stores, labels, table=config.data.table, aloud=config.label is None)
 
 
 def _drawn(

@@ -144,8 +144,9 @@ def select(config: Config, asked: Asked, *, command: str = "", progress: Progres
         seed=config.seed,
         num_resamples=len(drawn.counts),
         test="" if probed is None else probed.test,
-        warnings=tuple(
-            warnings_of(
+        warnings=(
+            *material.notes,
+            *warnings_of(
                 rows,
                 loss_differs=differs,
                 num_images=len(groups),
@@ -153,7 +154,7 @@ def select(config: Config, asked: Asked, *, command: str = "", progress: Progres
                 known=material.known,
                 one_run=len({one.folder.resolve() for one in candidates}) < len(candidates),
                 by_label=config.label is not None,
-            )
+            ),
         ),
         run={"command": command},
     )
