@@ -24,6 +24,7 @@ NO_FINDING = ("no finding", "no findings", "none", "normal", "negative")
 SEPARATORS = re.compile(r"[|;]")
 _YES = ("1", "1.0", "true", "yes", "positive", "present", "y")
 _NO = ("0", "0.0", "false", "no", "negative", "absent", "n")
+_EMPTY_IT = "leave the cell empty where the value is not known"
 _NUM_NAMED = 8
 _NUM_STRATA = 5
 
@@ -116,7 +117,8 @@ class TargetRule:
             labels = [f"{strata[start + i]}" for i in places]
             notes = list(one.notes)
             if left := len(one.labels) - len(places):
-                notes.append(f"{left:,} images have no value of {self.label} and were set aside.")
+                have, were = ("image has", "was") if left == 1 else ("images have", "were")
+                notes.append(f"{left:,} {have} no value of {self.label} and {were} set aside.")
             found.append(_kept(one, places, labels, notes))
             start = end
         return found
@@ -237,7 +239,7 @@ def _flag(cell: str, name: str) -> float:
         return 0.0
     if text in MISSING or text in ("unknown", "-1", "-1.0"):  # CheXpert: -1 is "uncertain"
         return np.nan
-    raise DataError(f"label {name!r}: {cell!r} is neither 0 nor 1 (nor empty)")
+    raise DataError(f"label {name!r}: {cell!r} is neither 0 nor 1; {_EMPTY_IT}")
 
 
 def _number(cell: str, name: str, instead: str) -> float:
@@ -247,7 +249,9 @@ def _number(cell: str, name: str, instead: str) -> float:
         value = float(cell)
     except ValueError as error:
         comma = " (a decimal comma: write a point)" if "," in cell else ""
-        raise DataError(f"label {name!r}: {cell!r} is no number{comma}; name {instead}") from error
+        raise DataError(
+            f"label {name!r}: {cell!r} is no number{comma}; {_EMPTY_IT}, or name {instead}"
+        ) from error
     if not np.isfinite(value):
-        raise DataError(f"label {name!r}: {cell!r} is no finite number")
+        raise DataError(f"label {name!r}: {cell!r} is no finite number; {_EMPTY_IT}")
     return value

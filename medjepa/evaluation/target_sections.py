@@ -51,16 +51,20 @@ def chosen_parts(target: Target, task: Task) -> tuple[Integers, Integers]:
     values = target.values[task.test]
     learnt = target.values[task.train]
     nothing = np.zeros(0, np.int64)
-    if not len(task.train) or not len(task.test):
-        raise DataError(f"label {target.label!r}: the training or the test part has no image")
-    if target.kind == "regression":
-        if len(np.unique(learnt)) < 2 or len(np.unique(values)) < 2:
-            raise DataError(f"label {target.label!r}: all values of a part are equal")
-        return nothing, nothing
-    if target.kind == "survival":
-        for name, part in (("training", learnt), ("test", values)):
-            if not (part[:, 1] == 1).any():
-                raise DataError(f"label {target.label!r}: the {name} part has no event")
+    parts = (("training", learnt), ("test", values))
+    for name, part in parts:
+        if not len(part):
+            raise _unmeasured(target.label, f"the {name} part has no image with a value")
+        if target.kind == "regression" and len(np.unique(part)) < 2:
+            raise _unmeasured(
+                target.label, f"all values of the {name} part are equal ({part[0, 0]:g})"
+            )
+        if target.kind == "survival" and not (part[:, 1] == 1).any():
+            raise _unmeasured(target.names[1], f"the {name} part has no event (no 1)")
+        if target.kind == "ordinal" and len(np.unique(part)) < 2:
+            level = target.names[int(part[0, 0])]
+            raise _unmeasured(target.label, f"the {name} part holds a single level ({level})")
+    if target.kind in ("regression", "survival"):
         return nothing, nothing
     if target.kind == "ordinal":
         counts = np.bincount(values[:, 0].astype(np.int64), minlength=len(target.names))
@@ -68,17 +72,22 @@ def chosen_parts(target: Target, task: Task) -> tuple[Integers, Integers]:
         there = [k + 1 for k, num in enumerate(above) if 0 < num < len(values)]
         few = [k for k in there if min(_patients(task, values[:, 0] >= k), _patients(
             task, values[:, 0] < k)) < RARE_PATIENTS]  # fmt: skip
-        if not there or len(np.unique(learnt)) < 2:
-            raise DataError(f"label {target.label!r}: a part of the split holds a single level")
     else:
         there = [k for k in range(values.shape[1]) if usable(values[:, k])]
         few = [k for k in there if _patients(task, values[:, k] == 1) < RARE_PATIENTS]
         if not there:
-            raise DataError(
-                f"label {target.label!r}: no finding is both there and not there in the test part"
+            raise _unmeasured(
+                target.label, "no finding is both there and not there in the test part"
             )
     chosen = [k for k in there if k not in few] or there
     return np.asarray(chosen, np.int64), np.asarray(few, np.int64)
+
+
+def _unmeasured(column: str, why: str) -> DataError:
+    return DataError(
+        f"label {column!r}: {why}, so nothing can be measured; label more images, or draw another "
+        "split by patient with split=auto and another seed="
+    )
 
 
 def _patients(task: Task, which: np.ndarray) -> int:
