@@ -102,6 +102,7 @@ def run(arguments: list[str]) -> int:
 
     from medjepa.checkpoint import find_checkpoint
     from medjepa.data.files import check_out
+    from medjepa.data.results_folder import refuse_others_results
     from medjepa.data.selection import selection_of
     from medjepa.evaluation.run import evaluate
     from medjepa.evaluation.runs import run_folder
@@ -112,6 +113,7 @@ def run(arguments: list[str]) -> int:
     checkpoints = _several(config.checkpoint)
     out = Path(config.out) if config.out else run_folder(find_checkpoint(checkpoints[0])) / "report"
     check_out(out)
+    refuse_others_results(out, "evaluate")
     data = config.data
     report = evaluate(
         checkpoints,

@@ -73,8 +73,10 @@ def run(arguments: list[str]) -> int:
         return 0
     config = parse(arguments)
     from medjepa.data.files import check_out
+    from medjepa.data.results_folder import refuse_others_results
 
     check_out(Path(config.out))
+    refuse_others_results(Path(config.out), "finetune")
     module, function = TASKS[config.finetune.task].split(":")
     task: Callable[[Config, str], int] = getattr(importlib.import_module(module), function)
     return task(config, for_the_record(arguments))

@@ -40,11 +40,13 @@ def run(arguments: list[str]) -> int:
         return 0
     config, anyway = parse(arguments)
     from medjepa.data.files import check_out
+    from medjepa.data.results_folder import refuse_others_results
     from medjepa.evaluation.predict_files import OWN, predict, warnings_of, write_tables
     from medjepa.report.predict_page import headline, write_page
     from medjepa.utils.progress import progress
 
     check_out(Path(config.out), own=OWN)
+    refuse_others_results(Path(config.out), "predict")
     predicted = predict(config, anyway=anyway, progress=progress)
     table = write_tables(predicted, config.out)
     command = without_folders(arguments).replace("medjepa evaluate", "medjepa predict", 1)

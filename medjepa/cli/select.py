@@ -56,6 +56,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from medjepa.data.files import check_out
+    from medjepa.data.results_folder import refuse_others_results
     from medjepa.evaluation.candidates import run_of
     from medjepa.evaluation.select_run import select
     from medjepa.report.select_page import show_choice, write_choice
@@ -64,6 +65,7 @@ def run(arguments: list[str]) -> int:
     runs = (config.checkpoint,) if isinstance(config.checkpoint, str) else config.checkpoint
     out = Path(config.out) if config.out else run_of(runs[0]) / "select"
     check_out(out)
+    refuse_others_results(out, "select")
     command = without_folders(arguments).replace("medjepa evaluate", "medjepa select", 1)
     choice = select(config, asked(given, own_views), command=command, progress=progress)
     page = write_choice(choice, out)
