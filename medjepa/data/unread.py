@@ -22,17 +22,17 @@ _MOST_REASONS = 3
 _logger = get_logger(__name__)
 
 
-def unread_files(store: Path) -> dict[str, str]:
-    """Path below its source -> why it could not be read; empty for a copy without private folder.
+def unread_files(store: Path) -> list[tuple[str, str]]:
+    """(path below its source, why it could not be read); none for a copy without private folder.
 
     Raises:
         DataError: the list is damaged.
     """
     path = store / PRIVATE / FAILURES
     try:
-        return {entry["path"]: entry["reason"] for entry in json.loads(path.read_bytes())}
+        return [(entry["path"], entry["reason"]) for entry in json.loads(path.read_bytes())]
     except FileNotFoundError:
-        return {}
+        return []
     except (ValueError, KeyError, TypeError, PermissionError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
@@ -63,8 +63,8 @@ def tell_unread(
         unread = unread_files(store.path)
         if not unread:
             continue
-        reasons.update(map(pattern_of, unread.values()))
-        own = _num_labelled(store, unread, labels, table) if labels else None
+        reasons.update(pattern_of(reason) for _, reason in unread)
+        own = _num_labelled(store, {path for path, _ in unread}, labels, table) if labels else None
         labelled = None if own is None or labelled is None else labelled + own
         if aloud:
             _logger.warning(
@@ -96,7 +96,7 @@ def _worded(reasons: Counter[str], labelled: int | None) -> str:
 
 def _num_labelled(
     store: Store | VolumeStore,
-    unread: dict[str, str],
+    unread: set[str],
     labels: Sequence[str],
     table: str | Path | None,
 ) -> int | None:
@@ -109,7 +109,7 @@ def _num_labelled(
     copies = [store.path / PRIVATE / copy for _, _, copy in private.tables]
     keys = set(store.keys)
     good = {record.path for record in private.files if record.key in keys}
-    matcher = FileMatcher([*good, *(unread.keys() - good)], folders=is_3d)
+    matcher = FileMatcher([*good, *(unread - good)], folders=is_3d)
     missing: set[frozenset[str]] = set()
     for path in [Path(table)] if table is not None else copies:
         rows = read_table(path, check=False)
@@ -120,6 +120,6 @@ def _num_labelled(
         for row in rows:
             files = frozenset(matcher.find_all(row[column]))
             has_label = any(row[name].lower() not in MISSING for name in asked)
-            if has_label and files & unread.keys() and not files & good:
+            if has_label and files & unread and not files & good:
                 missing.add(files)
     return len(missing)
