@@ -26,6 +26,7 @@ def require(condition: bool, key: str, wanted: str, value: object) -> None:
         raise ConfigError(f"{key}: must be {wanted}, got {value!r}")
 
 
-def require_scale(key: str, scale: tuple[float, float]) -> None:
+def require_scale(key: str, scale: tuple[float, ...]) -> None:
     """Refuse what is no range of shares; as `require`."""
-    require(0 < scale[0] <= scale[1] <= 1, key, "[low, high] with 0 < low <= high <= 1", scale)
+    is_range = len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1
+    require(is_range, key, "[low, high] with 0 < low <= high <= 1", scale)

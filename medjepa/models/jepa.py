@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from medjepa.config.fields import require, require_scale
 from medjepa.models.encoder import ViTEncoder
 from medjepa.models.image_model import EncoderModel, noise_generator
 from medjepa.models.patches import gather_patches
@@ -48,7 +49,8 @@ class Views(NamedTuple):
 class JEPA(EncoderModel):
     """An encoder with the objectives that train it; subclasses say what a view is.
 
-    `objective` is one of "views", "patches", "both" and "teacher"; see `LeJEPA` and `VJEPA`.
+    `objective` is one of "views", "patches", "both" and "teacher"; see `LeJEPA` and `VJEPA`. Of a
+    share outside (0, 1), or a scale that is no range in (0, 1], it raises `ValueError`.
     """
 
     def __init__(
@@ -78,6 +80,9 @@ class JEPA(EncoderModel):
         super().__init__(encoder)
         if num_full_views < 1 or num_hidden_views < 0:
             raise ValueError("need at least one full view, and no negative number of hidden views")
+        require(0 < mask_ratio < 1, "mask_ratio", "between 0 and 1", mask_ratio)
+        require_scale("full_scale", tuple(full_scale))
+        require_scale("hidden_scale", tuple(hidden_scale))
         self.objective, self.mask_ratio = objective, mask_ratio
         self.mask_type, self.view_mask_type = mask_type, view_mask_type
         self.num_target_blocks, self.stop_gradient = num_target_blocks, stop_gradient

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from medjepa.config.fields import require
 from medjepa.models.image_model import plain_arguments
 from medjepa.models.methods.method import Method, ours, result
 from medjepa.models.patches import gather_patches, patchify
@@ -38,6 +39,7 @@ class MAE(Method):
         predictor_heads: int = 6,
         **common: Any,  # noqa: ANN401 - those of `Method`
     ) -> None:
+        require(0 < mask_ratio < 1, "mask_ratio", "between 0 and 1", mask_ratio)
         super().__init__(plain_arguments(locals()), **common)
         self.mask_ratio, self.norm_pixels = mask_ratio, norm_pixels
         embedding = self.encoder.patch_embedding

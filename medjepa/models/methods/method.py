@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from medjepa.config.fields import require_scale
 from medjepa.models.encoder import ViTEncoder
 from medjepa.models.image_model import ImageModel, plain_arguments, random_view
 from medjepa.objectives.distributed import world
@@ -61,6 +62,7 @@ class Method(ImageModel):
                 f"{type(self).__name__} compares {wanted} views of an image: "
                 f"views.num_full_views is {num_full_views}"
             )
+        require_scale("full_scale", tuple(full_scale))
         self.config = {**common, **own}
         self.num_full_views, self.full_scale = num_full_views, tuple(full_scale)
         self.strength, self.seed = strength, seed
