@@ -166,6 +166,8 @@ def assess(
         row.seeds and row.probe.auc.low == row.probe.auc.high not in (None, 1) for row in results
     ):
         warnings.append("An interval of no width comes of very few test patients: no certainty.")
+    sections = (*extra_sections(context), *further)
+    warnings += [warning for section in sections for warning in section.warnings]
     return Report(
         verdict=decide(
             results,
@@ -199,7 +201,7 @@ def assess(
         loss_curves=tuple(loss_curves),
         num_splits=len(tasks),
         shortcuts=shortcuts,
-        sections=(*extra_sections(context), *further),
+        sections=sections,
         studies=()
         if study_names is None
         else study_predictions(

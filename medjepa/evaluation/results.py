@@ -286,7 +286,7 @@ class Report:
         for point, row in zip(self.label_efficiency, plain["label_efficiency"], strict=True):
             row["mean_auc"] = point.mean
         for row in plain["sections"]:
-            del row["figure"], row["signed"]  # of the page
+            del row["figure"], row["signed"], row["warnings"]  # of the page, and of the report
         unit = "images" if self.num_test_patients is None else "patients"
         plain["intervals"] = {
             "estimator": f"percentile bootstrap over {unit}",

@@ -27,6 +27,7 @@ from medjepa.evaluation.embed import Encode, embed
 from medjepa.evaluation.folds import group_index
 from medjepa.evaluation.material_images import image_encoders
 from medjepa.evaluation.metrics import Floats, Integers, macro_auc
+from medjepa.evaluation.ood_overlap import overlap_warning
 from medjepa.evaluation.outliers import SCORES, told_apart
 from medjepa.evaluation.probes import LogisticProbe
 from medjepa.evaluation.protocol import split_folds, widen
@@ -214,6 +215,7 @@ def _outliers(
         if spoilt
     }
     unread: tuple[str, ...] = ()
+    overlap = ""
     if folder := context.settings.ood:
         stores = _open(folder, origin, pipeline)
         unread = tell_unread(stores)
@@ -222,7 +224,14 @@ def _outliers(
         ]
         strangers = group_index(len(groups), groups) + own.max() + 1
         name = f"another folder ({len(groups):,} images)"
-        others[name] = replace(images, stores=stores).features(), strangers
+        features = replace(images, stores=stores).features()
+        others[name] = features, strangers
+        keys = [f"{item.key}" for store in stores for item in store.items]
+        overlap = overlap_warning(
+            task,
+            (origin.material.labelled.keys, origin.material.arrays[PIXELS]),
+            (keys, features[PIXELS]),
+        )
     rows: list[tuple[Cell, ...]] = []
     for key, name in _there(clean):
         train = context.of(key).of(task)[0][task.train]
@@ -242,9 +251,11 @@ def _outliers(
             "told apart, and nothing warns of them. 95 % intervals: clustered DeLong, by patients "
             "(an image and its spoilt self are one patient's); none where all are told apart."
             + "".join(f" Of the other folder: {note}" for note in unread)
+            + (f" {overlap}" if overlap else "")
         ),
         columns=("Features", "Others", "Test images", "Other images", *SCORES),
         rows=tuple(rows),
+        warnings=(overlap,) if overlap else (),
     )
 
 

@@ -20,6 +20,7 @@ class Section:
         rows: cells, as many in each row as there are columns.
         figure: SVG of our own making (`medjepa.report.svg`), for the page only; "" for none.
         signed: columns whose numbers are differences and bear their sign.
+        warnings: what the reader of the whole report has to be warned of.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Section:
     rows: tuple[tuple[Cell, ...], ...]
     figure: str = ""
     signed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         uneven = [row for row in self.rows if len(row) != len(self.columns)]

@@ -89,3 +89,36 @@ def test_the_tables_hold_every_corruption_with_its_paired_drop(tmp_path, monkeyp
         assert len(seeds) == 5 * report.num_test and len(set(seeds)) == report.num_test
     assert fitted == {report.num_train}  # what is usual is learnt from training images alone
     assert str(tmp_path) not in repr(report.sections)
+
+
+def test_a_folder_that_holds_the_evaluations_own_images_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDJEPA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("medjepa.evaluation.probes.C_GRID", (0.01, 1.0))
+    torch.manual_seed(0)
+    model = LeJEPA(**ENCODERS["vit_test"], in_channels=1)
+    size = ENCODERS["vit_test"]["image_size"]
+    save_checkpoint(
+        tmp_path / "run" / "checkpoints" / "best_model.pt",
+        {
+            "model_state_dict": model.state_dict(),
+            "model_config": model.config,
+            "pipeline": {"size": (size, size), "channels": 1, "fit": "stretch"},
+            "seed": 0,
+            "config": {"seed": 0},
+        },
+    )
+    images = tmp_path / "images"
+    generate(images, num_patients=24, images_per_patient=1, size=32)
+    report = evaluate(
+        tmp_path / "run",
+        images,
+        "label",
+        fractions=(),
+        num_resamples=20,
+        num_workers=0,
+        settings=EvaluationConfig(ood=str(images)),
+    )
+    parts = f"{report.num_test} (test part) and {report.num_train} (training part)"
+    assert parts in report.section("outliers").note
+    assert any(parts in warning for warning in report.warnings)
+    assert all("warnings" not in row for row in report.to_dict()["sections"])
