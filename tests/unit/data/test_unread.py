@@ -2,6 +2,7 @@
 
 import json
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from medjepa.data.cache import ensure_store
 from medjepa.data.preparation import prepare
 from medjepa.data.store import open_store
 from medjepa.data.unread import tell_unread
+from medjepa.data.volume_cache import ensure_volumes
 from medjepa.errors import DataError
 
 
@@ -41,12 +43,28 @@ def note_of(folder, cache, *labels):
     ],
 )
 def test_a_case_counts_if_it_has_a_label_and_no_file_that_is_read(tmp_path, labels, missing):
-    rows = ["0.png,a,1", "1.png,b,1", "2.png,NA,1", "3.png,a,1", "4.png,b,1"]
+    rows = ["0.png,a,1", "1.png,b,1", "2.png,NA,1", "3.png,a,1", "gone.png,b,1"]
     folder = write_folder(tmp_path / "images", {1, 2, 5}, rows)
     note = note_of(folder, tmp_path / "cache", *labels)
     assert note.startswith("3 files could not be read and were left out: PNG: truncated")
     assert (missing in note) if missing else ("labelled" not in note)
     assert note == note_of(folder, tmp_path / "cache", *labels)
+
+
+def test_a_case_of_which_one_volume_is_read_is_not_missing(tmp_path):
+    folder = tmp_path / "volumes"
+    for case, names in (("a", ("good", "bad")), ("b", ("bad",)), ("c", ("good",))):
+        (folder / case).mkdir(parents=True)
+        for name in names:
+            values = np.random.default_rng(ord(case)).integers(0, 99, (9, 8, 7)).astype(np.int16)
+            path = folder / case / f"{name}.nii"
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+            if name == "bad":
+                path.write_bytes(path.read_bytes()[:400])
+    (folder / "labels.csv").write_text("case,label\na,1\nb,1\nc,0\n")
+    stores = ensure_volumes(folder, cache_dir=tmp_path / "cache", num_workers=0)
+    (note,) = tell_unread(stores, ("label",))
+    assert note.startswith("2 files") and "1 labelled case is missing" in note
 
 
 def test_what_is_mended_is_missing_no_longer(tmp_path):
