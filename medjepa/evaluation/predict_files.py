@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medjepa.config import Config
-from medjepa.data.class_checks import check_classes
 from medjepa.data.files import PRIVATE_FILE_MODE, check_out, write_atomic
-from medjepa.data.labels import AUTO_SPLIT, labelled
-from medjepa.data.private_map import PRIVATE, group_key, keyed_hash, write_private
+from medjepa.data.private_map import PRIVATE, write_private
 from medjepa.data.store import Store
 from medjepa.data.tables import class_names
 from medjepa.errors import DataError
@@ -26,6 +24,7 @@ from medjepa.evaluation.predict import (
     num_alike,
     patients,
 )
+from medjepa.evaluation.predict_labels import check_labels, joined, opened
 from medjepa.evaluation.results import PIXELS, PRETRAINED, TITLES, plain_json
 from medjepa.evaluation.sections import Cell, Section
 from medjepa.evaluation.task import Task
@@ -52,6 +51,7 @@ class Predicted:
         doubts: of values that may be no classes.
         num_alike: labelled images that show the picture of another patient's; None of volumes and
             clips, in which nobody looks.
+        notes: which files are missing.
         seed: of everything that was drawn.
     """
 
@@ -66,6 +66,7 @@ class Predicted:
     num_known: int
     doubts: tuple[str, ...]
     num_alike: int | None = None
+    notes: tuple[str, ...] = ()
     seed: int
 
     @property
@@ -83,19 +84,17 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
         progress: shows how far the work is.
 
     Raises:
-        DataError: labels are too few, nothing is left to predict, or the interval of the
-            cross-validated AUC holds chance and `anyway` is not set.
+        DataError: no column of labels, labels are too few, nothing is left to predict, or the
+            interval of the cross-validated AUC holds chance and `anyway` is not set.
     """
+    # Embedding may take hours: what labels alone can tell is told before it.
+    check_labels(joined(opened(config, progress), config)[0], config)
     found = embed_sources(config, progress=progress, baselines=True)
-    labels, groups, studies = _joined(found, config)
+    places = found.places
+    labels, groups, studies = ([cells[i] for i in places] for cells in joined(found.stores, config))
     known = np.array([bool(text) for text in labels])
     rest = np.flatnonzero(~known)
-    if not len(rest):
-        raise DataError(
-            f"label {config.label!r}: every image has one, so nothing is left to predict. Leave "
-            "the cell empty, or the row out, where it is not known"
-        )
-    doubts = check_classes(config.label or "", [text for text in labels if text], key="")
+    doubts = check_labels(labels, config)
     names = class_names([labels[i] for i in np.flatnonzero(known)])
     number = {name: n for n, name in enumerate(names)}
     rows = np.flatnonzero(known)
@@ -137,6 +136,7 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
         num_folds=len(folds_of(task.target, task.groups, seed=config.seed)),
         num_known=sum(groups[i] in seen for i in rest),
         doubts=tuple(doubts),
+        notes=found.notes,
         num_alike=(
             num_alike(found.baselines[PIXELS][rows], task.groups)
             if all(isinstance(one, Store) for one in found.stores)
@@ -144,40 +144,6 @@ def predict(config: Config, *, anyway: bool, progress: Progress) -> Predicted:
         ),
         seed=config.seed,
     )
-
-
-def _joined(found: Embedded, config: Config) -> tuple[list[str], list[str], list[str]]:
-    """Label, patient and study of each embedded row; "" where there is none.
-
-    Raises:
-        DataError: a column is missing.
-    """
-    labels, groups, studies = [], [], []
-    for store in found.stores:
-        ours = [""] * len(store)
-        own = [f"{name}" for name in store.groups]
-        given = labelled(
-            store,
-            config.label or "",
-            group=config.data.group_column,
-            split=AUTO_SPLIT,
-            table=config.data.table,
-        )
-        for place, index in enumerate(given.indices):
-            ours[index] = given.labels[place]
-            if given.groups is not None:
-                own[index] = given.groups[place]
-        study = list(own)
-        if (column := config.evaluation.study) is not None:
-            secret = group_key(store.path)
-            named = labelled(store, column, split=AUTO_SPLIT, table=config.data.table)
-            for place, index in enumerate(named.indices):
-                study[index] = keyed_hash(secret, named.labels[place])
-        labels += ours
-        groups += own
-        studies += study
-    places = found.places
-    return [labels[i] for i in places], [groups[i] for i in places], [studies[i] for i in places]
 
 
 def write_tables(predicted: Predicted, out: str | Path) -> Path:
@@ -275,7 +241,7 @@ def warnings_of(predicted: Predicted) -> list[str]:
             f"{predicted.num_alike:,} labelled images show the picture of another patient's, or "
             "one that is alike when small: where they are copies, the performance is too good."
         )
-    told += [*predicted.found.notes, *predicted.doubts]
+    told += [*predicted.notes, *predicted.doubts]
     if predicted.num_known:
         told.append(
             f"{predicted.num_known:,} predicted images are of patients who have labelled images: "

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import stat
 
 import pytest
@@ -158,17 +159,48 @@ def test_where_one_labelled_image_has_no_patient_none_is_taken_for_known(
     run, images, tmp_path, monkeypatch
 ):
     """Images without a patient would else all be one patient's."""
-    joined = predict_files._joined
+    joined = predict_files.joined
 
     def without_one(*given):
         labels, groups, studies = joined(*given)
         groups[next(place for place, label in enumerate(labels) if label)] = ""
         return labels, groups, studies
 
-    monkeypatch.setattr(predict_files, "_joined", without_one)
+    monkeypatch.setattr(predict_files, "joined", without_one)
     out = tmp_path / "out"
     arguments = [f"checkpoint={run}", f"data={images}", "label=label", f"out={out}"]
     assert main(["predict", *arguments, "anyway=true", "evaluation.num_bootstrap=20"]) == 0
     numbers = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert numbers["num_labelled_patients"] is None
     assert any(one.startswith("No patients are known") for one in numbers["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("label=no_such_column", "no label column 'no_such_column'"),
+        ("label=empty", "has a value for 'empty'"),
+        ("label=label", "every image has one"),
+    ],
+)
+def test_what_labels_alone_can_tell_is_told_before_anything_is_embedded(
+    run, images, tmp_path, monkeypatch, capsys, asked, message
+):
+    def not_yet(*given, **more):
+        raise AssertionError("embedded")
+
+    monkeypatch.setattr("medjepa.evaluation.embed_files.embed", not_yet)
+    shutil.rmtree(images)
+    generate(images, num_patients=8, images_per_patient=1, size=32)
+    shutil.rmtree(images / "annotations")  # pictures that are in no row
+    table = next(images.glob("*.csv"))
+    rows = lines(table)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*rows[0], "empty"])
+        writer.writeheader()
+        writer.writerows({**row, "label": row["label"] or "a", "empty": ""} for row in rows)
+    out = tmp_path / "out"
+    assert main(["predict", f"checkpoint={run}", f"data={images}", asked,
+                            f"out={out}"]) == 2  # fmt: skip
+    assert message in capsys.readouterr().err
+    assert not out.exists()
