@@ -1,5 +1,6 @@
 """Labelled images of one or several stores, shared out into training and test."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ TRAIN_NAMES = tuple(name for name in (*sources.TRAIN_NAMES, *sources.VALIDATION_
 """Validation images belong to training here: settings are chosen on a part of it anyway."""
 
 TEST_NAMES = ("test", "testing")
+
+_FOLD = re.compile(r"(fold)?[ _-]*\d+(\.0+)?", re.IGNORECASE)
+_NUM_SHOWN = 8
 
 SOURCE = "data source"
 """Name of the column that says which of several `data=` an image is from."""
@@ -241,10 +245,7 @@ def _share_out(
     train = np.flatnonzero(np.isin(lowered, TRAIN_NAMES))
     test = np.flatnonzero(np.isin(lowered, TEST_NAMES))
     if not len(train) or not len(test):
-        raise DataError(
-            f"the split column holds {', '.join(sorted(set(parts))[:8])}: it must name images as "
-            f"train (or val) and as test; split={AUTO_SPLIT} makes a split by patient instead"
-        )
+        raise DataError(_no_parts(parts))
     how = "the table's own split"
     if set(lowered) & set(sources.VALIDATION_NAMES):
         how += ", validation counted as training"
@@ -254,6 +255,22 @@ def _share_out(
         belong = "1 image belongs" if left == 1 else f"{left:,} images belong"
         how += f" ({belong} to neither part: {', '.join(rest[:5])})"
     return train, test, how
+
+
+def _no_parts(parts: Sequence[str]) -> str:
+    """Why a column is no split, and what can be done with it; numbers are those of folds."""
+    held = sorted({part.strip() or "empty" for part in parts}, key=lambda part: (len(part), part))
+    shown = ", ".join(held[:_NUM_SHOWN]) + (", ..." if len(held) > _NUM_SHOWN else "")
+    text = f"the split column holds {shown}: it must name images as train (or val) and as test"
+    instead = f"split={AUTO_SPLIT} makes a split by patient instead"
+    if not all(_FOLD.fullmatch(part) for part in held):
+        return f"{text}; {instead}"
+    return (
+        f"{text}. If these numbers are folds, add a column that says test for one of them (fold "
+        f"{held[0]}, say) and train for the others, and name it with split=COLUMN; {instead}, and "
+        f"evaluation.num_splits= with it several. Pre-training leaves the test fold out by "
+        f"data.split_column= and data.held_out=[{held[0]}]"
+    )
 
 
 def _notes(sets: Sequence[LabelledSet], num_unlabelled: int) -> tuple[str, ...]:
