@@ -3,13 +3,16 @@
 A result lies in a file that is named by a hash of all that it depends on: the weights themselves,
 the images' contents and how they were prepared, every setting, and the source of this package. So
 a changed checkpoint, image or setting is another file, and what is read is what would be computed.
-The folder may be deleted at any time; `medjepa forget` deletes it.
+The folder may be deleted at any time; `medjepa forget` deletes it. It is kept below `MOST_BYTES`:
+what was not used for longest goes first.
 """
 
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,10 @@ from medjepa.models.image_model import ImageModel
 from medjepa.models.timm_encoder import TimmEncoder
 from medjepa.models.vjepa import VJEPA
 
+MOST_BYTES = 4 << 30
+_LOOK_EVERY_BYTES = 64 << 20
+"""So often the folder is listed: each result's own listing would be slow where there are many."""
+
 Arrays = dict[str, NDArray[Any]]
 Depends = Mapping[str, object]
 """Plain JSON values: everything that a result depends on."""
@@ -38,14 +45,16 @@ class Kept:
 
     Args:
         cache_dir: the cache's folder; None or "" for the user's.
+        most_bytes: that all results together may have; a little more lies there between two looks.
 
     Attributes:
         trouble: why results could not be written, for the reader; "" if they could.
     """
 
-    def __init__(self, cache_dir: str | Path | None) -> None:
+    def __init__(self, cache_dir: str | Path | None, *, most_bytes: int = MOST_BYTES) -> None:
         self.folder = (Path(cache_dir) if cache_dir else default_cache()) / KEPT
-        self.trouble = ""
+        self.trouble, self.most_bytes = "", most_bytes
+        self._unseen_bytes = _LOOK_EVERY_BYTES  # the first result looks
 
     def get(self, depends: Depends) -> Arrays | None:
         """What was computed before; None if nothing was.
@@ -58,9 +67,14 @@ class Kept:
             return None
         try:
             with np.load(path, allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
+                arrays = {name: found[name] for name in found.files}
+        except FileNotFoundError:  # another process has just made room
+            return None
         except (OSError, ValueError, BadZipFile) as error:
             raise DataError(f"{path}: cannot be read ({error}); delete it and run again") from error
+        with suppress(OSError):  # of a folder that may only be read, or a file that has gone
+            os.utime(path)  # the time of last use
+        return arrays
 
     def put(self, depends: Depends, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep a result; a cache that cannot be written to is told in `trouble`."""
@@ -71,6 +85,11 @@ class Kept:
             write_atomic(self._path(depends), buffer.getvalue(), mode=PRIVATE_FILE_MODE)
         except DataError as error:
             self.trouble = f"Features are computed anew each time: {error}."
+            return
+        self._unseen_bytes += len(buffer.getvalue())
+        if self._unseen_bytes >= _LOOK_EVERY_BYTES:
+            self._unseen_bytes = 0
+            make_room(self.folder, keep=self._path(depends), most_bytes=self.most_bytes)
 
     def of(self, depends: Depends, compute: Callable[[], Arrays]) -> Arrays:
         """What was computed before, or what is computed now and kept."""
@@ -103,6 +122,32 @@ class Kept:
     def _path(self, depends: Depends) -> Path:
         whole = json.dumps([_source(), depends], sort_keys=True)
         return self.folder / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.npz"
+
+
+def make_room(folder: Path, *, keep: Path, most_bytes: int) -> None:
+    """Delete the results that were not used for longest, until `most_bytes` are left or fewer.
+
+    Deleting is atomic, and a file that another process has deleted or holds is passed over: a
+    reader has its result whole, or none and computes it.
+
+    Args:
+        folder: of results.
+        keep: one that stays whatever its size.
+        most_bytes: that all together may have.
+    """
+    found = []
+    for path in folder.glob("*.npz"):
+        with suppress(OSError):
+            status = path.stat()
+            found.append((status.st_mtime_ns, path.name, status.st_size, path))
+    num_bytes = sum(size for _, _, size, _ in found)
+    for _, _, size, path in sorted(found):
+        if num_bytes <= most_bytes:
+            return
+        if path != keep:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                num_bytes -= size
 
 
 def digest(*arrays: NDArray[Any]) -> str:
