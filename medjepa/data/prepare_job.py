@@ -225,6 +225,8 @@ class PrepareJob:
         if result.status == "failed":
             self.report.failed += len(names)
             self.report.failures += [(name, result.reason) for name in names]
+            for entry in unit.files:  # what it was before it was damaged is not what is there
+                self.records.pop(_place(entry), None)
             return
         # The same content has the same header, whichever copy was decoded.
         header_patient = self.header_patients.setdefault(result.key, result.group)

@@ -100,6 +100,18 @@ def test_what_is_gone_or_changed_leaves_the_store(tmp_path):
     assert set(open_store(out).keys) == set(open_store(fresh.out).keys)
 
 
+def test_a_file_that_was_damaged_since_leaves_the_store(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "store"
+    fill(folder, 4)
+    assert prepare(folder, out, num_workers=0).num_images == 4
+    whole = (folder / "im002.png").read_bytes()
+    (folder / "im002.png").write_bytes(whole[: len(whole) // 2])
+    report = prepare(folder, out, num_workers=0)
+    assert (report.num_images, report.failed) == (3, 1)
+    (folder / "im002.png").write_bytes(whole)
+    assert prepare(folder, out, num_workers=0).num_images == 4
+
+
 def test_order_does_not_depend_on_the_number_of_processes(tmp_path):
     fill(tmp_path / "in", 40)
     stores = [
