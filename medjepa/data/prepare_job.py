@@ -213,13 +213,9 @@ class PrepareJob:
         check_free_space(self.out, num_bytes)
 
     def _take(self, unit: Unit, result: Ingested, owners: set[str]) -> None:
-        if result.status == "skipped":
+        if result.status == "skipped" or self._is_forgotten(unit, result):
             for _ in unit.files:
-                self.report.skip(result.reason)
-            return
-        if self._is_forgotten(unit, result):
-            for _ in unit.files:
-                self.report.skip(REASON)
+                self.report.skip(result.reason if result.status == "skipped" else REASON)
             return
         names = [entry.relative for entry in unit.files]
         if result.status == "failed":
